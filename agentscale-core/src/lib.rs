@@ -1,0 +1,1 @@
+//! The vocabulary of agentscale: envelope, clock, errors, traits, tower layers, transports.

@@ -1,0 +1,1 @@
+//! KnowledgeClient backends and the embedding pipeline.

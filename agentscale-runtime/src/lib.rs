@@ -1,0 +1,1 @@
+//! Agents, pools and turns: composed from the traits of agentscale-core.

@@ -1,0 +1,1 @@
+//! An embeddable SDK for building scalable agent runtimes.
