@@ -1,5 +1,13 @@
 //! The vocabulary of agentscale: envelope, clock, errors, traits, tower layers, transports.
 
+pub mod checkpoint;
 mod error;
+mod ids;
+mod message;
+mod stamp;
 
+pub use checkpoint::CheckpointStore;
 pub use error::{Error, ErrorKind, Result, Retry, WireError};
+pub use ids::{Account, AgentId, AgentKey, AgentType, IdempotencyKey, MAX_NAME_BYTES, Tenant, Topic};
+pub use message::MessageId;
+pub use stamp::{HybridClock, Stamp};

@@ -1,0 +1,5 @@
+//! The envelope that every transport carries.
+
+mod id;
+
+pub use id::MessageId;
