@@ -3,11 +3,17 @@
 pub mod checkpoint;
 mod error;
 mod ids;
+mod json;
+pub mod knowledge;
+pub mod llm;
 mod message;
 mod stamp;
 
 pub use checkpoint::CheckpointStore;
 pub use error::{Error, ErrorKind, Result, Retry, WireError};
 pub use ids::{Account, AgentId, AgentKey, AgentType, IdempotencyKey, MAX_NAME_BYTES, Tenant, Topic};
+pub use json::Json;
+pub use knowledge::{Embedder, KnowledgeClient};
+pub use llm::{LlmProvider, LlmProviderExt};
 pub use message::MessageId;
 pub use stamp::{HybridClock, Stamp};

@@ -1,0 +1,93 @@
+//! Language models: one vocabulary for every provider.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{Error, ErrorKind, Result};
+
+mod chat;
+mod embed;
+mod ext;
+mod model;
+mod stream;
+
+pub use chat::{
+    Completion, CompletionRequest, Content, FinishReason, Message, ResponseFormat, Role, ToolCall,
+    ToolChoice, ToolSpec, Usage,
+};
+pub use embed::{EmbeddingRequest, Embeddings};
+pub use ext::LlmProviderExt;
+pub use model::{LlmCapabilities, ModelInfo};
+pub use stream::{CompletionEvent, CompletionStream};
+
+/// Answers completion and embedding requests.
+///
+/// # For callers
+/// Deadlines are the caller's: drop the future, or put a timeout layer before the provider.
+///
+/// # For implementors
+/// An answer that broke off is an error, never a short [`Completion`]. Errors carry the kind that a caller acts
+/// on: `rate_limited` and `overloaded` with their `retry_after` where the other side gave one, `unauthenticated`
+/// for a bad key, `context_too_long`, `content_refused`, `quota_exceeded`, `unavailable`. No prompt text and no
+/// key stands in an error. The promises are the named tests of the conformance suite.
+///
+/// # Cancel safety
+/// A dropped future or stream ends the call at the provider as far as the wire allows it.
+#[async_trait]
+pub trait LlmProvider: Debug + Send + Sync + 'static {
+    /// What this provider can do.
+    fn capabilities(&self) -> LlmCapabilities;
+
+    /// The models it knows, with their limits; empty where any name is passed on.
+    fn models(&self) -> Vec<ModelInfo>;
+
+    /// Asks for a whole answer.
+    ///
+    /// # Errors
+    /// As in the trait's documentation; `not_found` for an unknown model.
+    async fn complete(&self, request: CompletionRequest) -> Result<Completion>;
+
+    /// Asks for an answer in parts. Exactly one [`CompletionEvent::Finished`] ends a stream without an error.
+    ///
+    /// # Errors
+    /// Before the first part as for [`complete`](Self::complete); later as the stream's last item.
+    async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream>;
+
+    /// Embeds texts: one vector a text, in their order.
+    ///
+    /// # Errors
+    /// As in the trait's documentation; `unsupported` where there are no embeddings.
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {
+        let _ = request;
+        Err(Error::new(ErrorKind::Unsupported, "embed"))
+    }
+}
+
+macro_rules! forward {
+    ($pointer:ident) => {
+        #[async_trait]
+        #[deny(clippy::missing_trait_methods)]
+        impl<T: LlmProvider + ?Sized> LlmProvider for $pointer<T> {
+            fn capabilities(&self) -> LlmCapabilities {
+                (**self).capabilities()
+            }
+            fn models(&self) -> Vec<ModelInfo> {
+                (**self).models()
+            }
+            async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
+                (**self).complete(request).await
+            }
+            async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
+                (**self).stream(request).await
+            }
+            async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {
+                (**self).embed(request).await
+            }
+        }
+    };
+}
+
+forward!(Arc);
+forward!(Box);

@@ -1,0 +1,83 @@
+use serde::{Deserialize, Serialize};
+
+/// What an [`LlmProvider`](super::LlmProvider) can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LlmCapabilities {
+    /// Takes tools and gives tool calls.
+    pub tools: bool,
+    /// Answers in a JSON schema.
+    pub structured_output: bool,
+    /// Embeds texts.
+    pub embeddings: bool,
+}
+
+impl LlmCapabilities {
+    /// Plain completions and streams.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With tools.
+    #[must_use]
+    pub fn with_tools(mut self) -> Self {
+        self.tools = true;
+        self
+    }
+
+    /// With answers in a JSON schema.
+    #[must_use]
+    pub fn with_structured_output(mut self) -> Self {
+        self.structured_output = true;
+        self
+    }
+
+    /// With embeddings.
+    #[must_use]
+    pub fn with_embeddings(mut self) -> Self {
+        self.embeddings = true;
+        self
+    }
+}
+
+/// A model and its limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ModelInfo {
+    /// The name in requests.
+    pub name: String,
+    /// Tokens of input and output together; `None` where unknown.
+    pub context_window: Option<u32>,
+    /// Output tokens of one answer; `None` where unknown.
+    pub max_output_tokens: Option<u32>,
+    /// The length of its vectors, for embedding models.
+    pub dimensions: Option<u32>,
+}
+
+impl ModelInfo {
+    /// A model of unknown limits.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), context_window: None, max_output_tokens: None, dimensions: None }
+    }
+
+    /// Sets the window in tokens.
+    #[must_use]
+    pub fn with_context_window(mut self, tokens: u32) -> Self {
+        self.context_window = Some(tokens);
+        self
+    }
+
+    /// Sets the longest answer in tokens.
+    #[must_use]
+    pub fn with_max_output_tokens(mut self, tokens: u32) -> Self {
+        self.max_output_tokens = Some(tokens);
+        self
+    }
+
+    /// Sets the length of its vectors.
+    #[must_use]
+    pub fn with_dimensions(mut self, dimensions: u32) -> Self {
+        self.dimensions = Some(dimensions);
+        self
+    }
+}

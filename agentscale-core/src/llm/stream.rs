@@ -1,0 +1,87 @@
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::Stream;
+
+use super::Completion;
+use crate::{Error, ErrorKind, Result};
+
+/// A part of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CompletionEvent {
+    /// More of the text.
+    Text(String),
+    /// More of a tool call's arguments, as they arrive; the call is whole in `Finished`.
+    ToolArguments {
+        /// The place of the call in the answer, from 0.
+        index: u32,
+        /// A piece of the JSON text.
+        fragment: String,
+    },
+    /// The whole answer; nothing comes behind it.
+    Finished(Completion),
+}
+
+/// An answer in parts. Dropping it ends the call.
+pub struct CompletionStream {
+    events: Pin<Box<dyn Stream<Item = Result<CompletionEvent>> + Send>>,
+    over: bool,
+}
+
+impl CompletionStream {
+    /// A stream of events; one that ends without `Finished` or an error becomes an `unavailable` error.
+    pub fn new(events: impl Stream<Item = Result<CompletionEvent>> + Send + 'static) -> Self {
+        Self { events: Box::pin(events), over: false }
+    }
+
+    /// The next event; `None` behind `Finished` or an error.
+    ///
+    /// # Cancel safety
+    /// A dropped future loses no event.
+    pub async fn next(&mut self) -> Option<Result<CompletionEvent>> {
+        poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+
+    /// Reads to the end.
+    ///
+    /// # Errors
+    /// The stream's error.
+    pub async fn collect(mut self) -> Result<Completion> {
+        while let Some(event) = self.next().await {
+            if let CompletionEvent::Finished(completion) = event? {
+                return Ok(completion);
+            }
+        }
+        Err(broken_off())
+    }
+}
+
+impl Stream for CompletionStream {
+    type Item = Result<CompletionEvent>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let event = match self.events.as_mut().poll_next(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(event) => event.unwrap_or_else(|| Err(broken_off())),
+        };
+        self.over = matches!(event, Err(_) | Ok(CompletionEvent::Finished(_)));
+        Poll::Ready(Some(event))
+    }
+}
+
+impl fmt::Debug for CompletionStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompletionStream").field("over", &self.over).finish_non_exhaustive()
+    }
+}
+
+fn broken_off() -> Error {
+    Error::new(ErrorKind::Unavailable, "read completion stream")
+        .with_context("reason", "ended before its last event")
+}
