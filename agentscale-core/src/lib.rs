@@ -15,5 +15,8 @@ pub use ids::{Account, AgentId, AgentKey, AgentType, IdempotencyKey, MAX_NAME_BY
 pub use json::Json;
 pub use knowledge::{Embedder, KnowledgeClient};
 pub use llm::{LlmProvider, LlmProviderExt};
-pub use message::MessageId;
+pub use message::{
+    Address, AgentMessage, Body, CallChain, ContentType, Deadline, Destination, MessageId, MessageKind,
+    Priority, TraceContext,
+};
 pub use stamp::{HybridClock, Stamp};

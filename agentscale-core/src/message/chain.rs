@@ -1,0 +1,60 @@
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Address;
+
+/// The agents whose asks led to a message, the first one first.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CallChain(Option<Arc<Link>>);
+
+#[derive(PartialEq, Eq)]
+struct Link {
+    agent: Address,
+    depth: u16,
+    before: CallChain,
+}
+
+impl CallChain {
+    /// The chain of what `agent` asks while it handles a message of this chain.
+    #[must_use]
+    pub fn then(&self, agent: Address) -> Self {
+        Self(Some(Arc::new(Link { agent, depth: self.depth().saturating_add(1), before: self.clone() })))
+    }
+
+    /// How many asks led here.
+    pub fn depth(&self) -> u16 {
+        self.0.as_ref().map_or(0, |link| link.depth)
+    }
+
+    /// Whether `agent` waits in this chain.
+    pub fn contains(&self, agent: &Address) -> bool {
+        self.newest_first().any(|waiting| waiting == agent)
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = &Address> {
+        std::iter::successors(self.0.as_deref(), |link| link.before.0.as_deref()).map(|link| &link.agent)
+    }
+}
+
+impl fmt::Debug for CallChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.newest_first()).finish()
+    }
+}
+
+impl Serialize for CallChain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut agents: Vec<_> = self.newest_first().collect();
+        agents.reverse();
+        agents.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CallChain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let agents = Vec::<Address>::deserialize(deserializer)?;
+        Ok(agents.into_iter().fold(Self::default(), |chain, agent| chain.then(agent)))
+    }
+}
