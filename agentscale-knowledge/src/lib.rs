@@ -1,1 +1,3 @@
 //! KnowledgeClient backends and the embedding pipeline.
+
+pub mod index;

@@ -1,0 +1,56 @@
+//! Opening LMDB: the one place of this crate that needs `unsafe`.
+
+use std::path::Path;
+
+use agentscale_core::Result;
+use heed::{BytesDecode, BytesEncode, CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, WithoutTls};
+
+use super::error::native;
+
+pub(super) type LmdbEnv = Env<WithoutTls>;
+
+/// Opens, or creates, the environment in `dir`.
+///
+/// A commit syncs its pages but not the page that names it: a power cut may lose the last commits and
+/// damages none, and what is lost is read again from the source.
+#[allow(unsafe_code, reason = "LMDB maps its file; heed cannot see what else has the file open")]
+pub(super) fn open(dir: &Path, map_bytes: usize) -> Result<LmdbEnv> {
+    std::fs::create_dir_all(dir).map_err(|error| native("create index folder", error.into()))?;
+    let mut options = EnvOpenOptions::new().read_txn_without_tls();
+    options.map_size(map_bytes).max_dbs(4).max_readers(512);
+    // SAFETY: the map is only undefined when its file is changed by other means than LMDB. The folder
+    // belongs to this index, and LMDB's lock file keeps several processes on it in order, which is also
+    // why `NO_LOCK` is not among the flags.
+    let env = unsafe { options.flags(EnvFlags::NO_META_SYNC).open(dir) };
+    let env = env.map_err(|error| native("open vector index", error))?;
+    env.clear_stale_readers().map_err(|error| native("open vector index", error))?;
+    Ok(env)
+}
+
+/// Makes the named table where it is missing.
+pub(super) fn create<K: 'static, V: 'static>(env: &LmdbEnv, name: &str) -> heed::Result<()> {
+    let txn = env.write_txn()?;
+    env.create_databases_and_commit(txn, |opener, txn| {
+        opener.create_database::<K, V>(txn, Some(name)).map(CommitOrAbort::<_, ()>::Commit)
+    })
+    .map(|_| ())
+}
+
+/// The named table. Its handle borrows the environment, so it is looked up where it is used; LMDB
+/// answers from a list in memory.
+pub(super) fn table<'e, K, V>(env: &'e LmdbEnv, name: &str) -> heed::Result<Database<'e, K, V>>
+where
+    K: 'static + for<'a> BytesEncode<'a>,
+    V: 'static + for<'a> BytesDecode<'a>,
+{
+    let txn = env.read_txn()?;
+    let opened = env.open_databases_and_commit(txn, |opener, txn| {
+        opener.open_database::<K, V>(txn, Some(name)).map(CommitOrAbort::<_, ()>::Commit)
+    })?;
+    match opened {
+        CommitOrAbort::Commit(Some(table)) => Ok(table),
+        CommitOrAbort::Commit(None) | CommitOrAbort::Abort(()) => {
+            Err(heed::Error::Io(std::io::ErrorKind::NotFound.into()))
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The approximate part: one hannoy graph a partition, in one LMDB environment of their own.
+
+use std::path::Path;
+
+use agentscale_core::{Error, ErrorKind, Result};
+use hannoy::distances::Cosine;
+use hannoy::internals::{KeyCodec, NodeCodec};
+use hannoy::{Reader, Writer};
+use heed::{Database, RoTxn};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rayon::ThreadPool;
+use roaring::RoaringBitmap;
+
+use super::env::{self, LmdbEnv};
+use super::error::{graph as graph_error, native};
+use super::nearest::{Nearest, Scored};
+use super::{IndexConfig, vector};
+
+const GRAPHS: &str = "graphs";
+/// Links a node in the upper layers and in the lowest.
+const LINKS: usize = 16;
+const LINKS_AT_BASE: usize = 32;
+
+type Graphs<'e> = Database<'e, KeyCodec, NodeCodec<Cosine>>;
+
+#[derive(Debug)]
+pub(super) struct Graph {
+    env: LmdbEnv,
+    builders: ThreadPool,
+    config: IndexConfig,
+}
+
+/// What a build changes.
+#[derive(Debug)]
+pub(super) struct Merge {
+    pub(super) added: Vec<(u32, Vec<u8>)>,
+    pub(super) dead: RoaringBitmap,
+}
+
+impl Graph {
+    pub(super) fn open(dir: &Path, config: &IndexConfig) -> Result<Self> {
+        let env = env::open(dir, config.map_bytes)?;
+        env::create::<KeyCodec, NodeCodec<Cosine>>(&env, GRAPHS)
+            .map_err(|error| native("open vector index", error))?;
+        let builders = rayon::ThreadPoolBuilder::new()
+            .num_threads(config.build_threads)
+            .thread_name(|i| format!("index-build-{i}"))
+            .build()
+            .map_err(|error| Error::new(ErrorKind::Unavailable, "start index threads").with_source(error))?;
+        Ok(Self { env, builders, config: config.clone() })
+    }
+
+    /// Applies `merge` to graph `number` and links the nodes anew, in one transaction.
+    pub(super) fn build(
+        &self,
+        number: u16,
+        merge: &Merge,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<()> {
+        self.builders.install(|| self.build_here(number, merge, cancelled))
+    }
+
+    fn build_here(&self, number: u16, merge: &Merge, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<()> {
+        let failed = |error: hannoy::Error| graph_error("build graph", error);
+        let table: Graphs<'_> =
+            env::table(&self.env, GRAPHS).map_err(|error| native("build graph", error))?;
+        let mut txn = self.env.write_txn().map_err(|error| native("build graph", error))?;
+        let writer = Writer::<Cosine>::new(table, number, self.config.dimensions);
+        for item in &merge.dead {
+            writer.del_item(&mut txn, item).map_err(failed)?;
+        }
+        for (item, bytes) in &merge.added {
+            if !writer.contains_item(&txn, *item).map_err(failed)? {
+                writer.add_item(&mut txn, *item, &vector::from_bytes(bytes)).map_err(failed)?;
+            }
+        }
+        if writer.is_empty(&txn).map_err(failed)? {
+            writer.clear(&mut txn).map_err(failed)?;
+        } else if writer.need_build(&txn).map_err(failed)? {
+            // The layers of a graph are drawn at random; a seed makes two builds of the same data alike.
+            let mut layers = SmallRng::seed_from_u64(u64::from(number));
+            let mut builder = writer.builder(&mut layers);
+            builder.ef_construction(self.config.ef_construction).cancel(cancelled);
+            builder.build::<LINKS, LINKS_AT_BASE>(&mut txn).map_err(failed)?;
+        }
+        txn.commit().map_err(|error| native("build graph", error))
+    }
+
+    /// Offers the nearest items of graph `number` that are allowed and not dead: exactly where they are
+    /// few, through the graph where they are many.
+    pub(super) fn search(
+        &self,
+        number: u16,
+        query: &[f32],
+        limit: usize,
+        (dead, allowed): (&RoaringBitmap, Option<&RoaringBitmap>),
+        nearest: &mut Nearest,
+    ) -> Result<()> {
+        let failed = |error| graph_error("search graph", error);
+        let table: Graphs<'_> =
+            env::table(&self.env, GRAPHS).map_err(|error| native("search graph", error))?;
+        let txn = self.env.read_txn().map_err(|error| native("search graph", error))?;
+        let reader = match Reader::<Cosine>::open(&txn, number, table) {
+            Ok(reader) => reader,
+            Err(hannoy::Error::MissingMetadata(_)) => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let live = match allowed {
+            Some(allowed) => Some((reader.item_ids() & allowed) - dead),
+            None if dead.is_empty() => None,
+            None => Some(reader.item_ids() - dead),
+        };
+        let reachable = live.as_ref().map_or(reader.n_items(), RoaringBitmap::len);
+        let wanted = limit.min(usize::try_from(reachable).unwrap_or(usize::MAX));
+        let exact_below = self.config.exact_up_to.saturating_add(1);
+        let mut found = self.nearest_of(&reader, &txn, query, wanted, live.as_ref(), exact_below);
+        if found.as_ref().is_ok_and(|found| found.len() < wanted) {
+            let every = live.as_ref().unwrap_or(reader.item_ids());
+            found = self.nearest_of(&reader, &txn, query, wanted, Some(every), usize::MAX);
+        }
+        for (item, distance) in found.map_err(failed)? {
+            nearest.offer(Scored { item, similarity: 1.0 - 2.0 * distance });
+        }
+        Ok(())
+    }
+
+    fn nearest_of(
+        &self,
+        reader: &Reader<'_, Cosine>,
+        txn: &RoTxn<'_>,
+        query: &[f32],
+        wanted: usize,
+        live: Option<&RoaringBitmap>,
+        exact_below: usize,
+    ) -> hannoy::Result<Vec<(u32, f32)>> {
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
+        let mut search = reader.nns(wanted);
+        search.ef_search(self.config.ef_search.max(wanted)).linear_below(exact_below);
+        if let Some(live) = live {
+            search.candidates(live);
+        }
+        Ok(search.by_vector(txn, query)?.into_nns())
+    }
+}

@@ -1,0 +1,5 @@
+//! The promises of agentscale-knowledge.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod index;
