@@ -8,6 +8,7 @@ pub mod knowledge;
 pub mod llm;
 mod message;
 mod stamp;
+pub mod time;
 
 pub use checkpoint::CheckpointStore;
 pub use error::{Error, ErrorKind, Result, Retry, WireError};
@@ -20,3 +21,4 @@ pub use message::{
     Priority, TraceContext,
 };
 pub use stamp::{HybridClock, Stamp};
+pub use time::Clock;

@@ -1,3 +1,4 @@
 //! The promises of the vocabulary.
 
 mod envelope;
+mod time;

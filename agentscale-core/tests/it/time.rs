@@ -1,0 +1,34 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentscale_core::time::{Clock, ManualClock, Monotonic, SystemClock};
+
+#[tokio::test(start_paused = true)]
+async fn the_system_clock_follows_a_paused_runtime() {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let before = clock.now();
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(clock.now().since(before), Duration::from_secs(3_600));
+}
+
+#[test]
+fn the_system_clock_reads_the_wall_outside_a_runtime() {
+    let clock = SystemClock::new();
+    assert!(clock.unix_micros() > ManualClock::UNIX_START);
+    assert!(clock.now() <= clock.now());
+}
+
+#[test]
+fn readings_saturate_instead_of_wrapping() {
+    let early = Monotonic::from_nanos(5);
+    assert_eq!(Monotonic::ZERO.since(early), Duration::ZERO);
+    assert_eq!((early + Duration::MAX).as_nanos(), u64::MAX);
+}
+
+#[test]
+fn clones_of_a_manual_clock_share_their_time() {
+    let clock = ManualClock::new();
+    clock.clone().advance(Duration::from_millis(5));
+    assert_eq!(clock.now(), Monotonic::from_nanos(5_000_000));
+    assert_eq!(clock.unix_micros(), ManualClock::UNIX_START + 5_000);
+}
