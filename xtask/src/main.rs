@@ -1,3 +1,48 @@
-//! Chores of the workspace as code.
+//! Chores of the workspace as code: `cargo xtask test`, `cargo xtask torture`, `cargo xtask audit`.
 
-fn main() {}
+mod audit;
+mod cargo;
+mod test;
+mod torture;
+mod workspace;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+const USAGE: &str = "\
+usage: cargo xtask <chore>
+
+  test [--quick]                    what every change must pass; --quick leaves steps out and prints them
+  torture quickstart [--rounds N]   kills the quickstart at random moments, N times (default 200)
+  audit                             licences, advisories, duplicates, and what each package would hold
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["test"] => Workspace::load().and_then(|workspace| test::run(&workspace, test::Scope::Full)),
+        ["test", "--quick"] => {
+            Workspace::load().and_then(|workspace| test::run(&workspace, test::Scope::Quick))
+        }
+        ["torture", arguments @ ..] => {
+            torture::Campaign::parse(arguments).and_then(|campaign| campaign.run())
+        }
+        ["audit"] => Workspace::load().and_then(|workspace| audit::run(&workspace)),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

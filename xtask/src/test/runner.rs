@@ -1,0 +1,43 @@
+//! The tests, by cargo-nextest where it is installed and by `cargo test` elsewhere.
+
+use crate::Result;
+use crate::cargo::Cargo;
+
+/// Every test of the workspace but the doc tests, after the examples that some of them start.
+pub(crate) fn workspace() -> Result<Vec<String>> {
+    Cargo::new("build --workspace --all-features --examples").run()?;
+    if Cargo::is_installed("nextest") {
+        Cargo::new("nextest run --workspace --all-features --no-fail-fast").tee(is_summary)
+    } else {
+        Cargo::new("test --workspace --all-features --all-targets --no-fail-fast").tee(is_summary)
+    }
+}
+
+/// The examples in the documentation, which nextest does not run.
+pub(crate) fn doc_tests() -> Result<Vec<String>> {
+    Cargo::new("test --doc --workspace --all-features --no-fail-fast").tee(is_summary)
+}
+
+/// The lines in which either runner says what became of its tests.
+pub(crate) fn is_summary(line: &str) -> bool {
+    let line = line.trim_start();
+    let counted = line.starts_with("Summary [") || line.starts_with("test result:");
+    counted && !line.contains(" 0 passed; 0 failed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closing_line_of_each_runner_is_kept() {
+        assert!(is_summary("     Summary [   0.1s] 9 tests run: 9 passed, 0 skipped"));
+        assert!(is_summary("test result: ok. 9 passed; 0 failed; 0 ignored; 0 measured"));
+        assert!(!is_summary("        PASS [   0.1s] xtask test::runner"));
+    }
+
+    #[test]
+    fn a_binary_without_tests_is_no_summary() {
+        assert!(!is_summary("test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured"));
+    }
+}
