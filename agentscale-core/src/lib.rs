@@ -9,6 +9,7 @@ pub mod llm;
 mod message;
 mod stamp;
 pub mod time;
+pub mod transport;
 
 pub use checkpoint::CheckpointStore;
 pub use error::{Error, ErrorKind, Result, Retry, WireError};
@@ -22,3 +23,4 @@ pub use message::{
 };
 pub use stamp::{HybridClock, Stamp};
 pub use time::Clock;
+pub use transport::{Transport, TransportExt};

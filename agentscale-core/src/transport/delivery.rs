@@ -1,0 +1,112 @@
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::{AgentMessage, Error, Result};
+
+/// Where the reply to a request goes.
+pub type ReplyTo = oneshot::Sender<Result<AgentMessage>>;
+
+/// What a transport does when a receiver says how a delivery went. Calls return at once.
+pub trait Acknowledge: Send {
+    /// It was handled.
+    fn ack(self: Box<Self>);
+
+    /// It could not be handled now; deliver it again after `delay`.
+    fn nak(self: Box<Self>, delay: Duration);
+
+    /// It is being handled still.
+    fn in_progress(&self);
+
+    /// It can never be handled.
+    fn dead_letter(self: Box<Self>, cause: Error);
+}
+
+/// A message on its way to a receiver. One that is dropped counts as not acknowledged.
+pub struct Delivery {
+    /// The message.
+    pub message: AgentMessage,
+    /// How many times it was delivered, this one included.
+    pub attempt: u32,
+    reply_to: Option<ReplyTo>,
+    acknowledge: Option<Box<dyn Acknowledge>>,
+}
+
+impl Delivery {
+    /// A first delivery that waits for nothing.
+    pub fn new(message: AgentMessage) -> Self {
+        Self { message, attempt: 1, reply_to: None, acknowledge: None }
+    }
+
+    /// A first delivery of a request.
+    pub fn request(message: AgentMessage, reply_to: ReplyTo) -> Self {
+        Self { message, attempt: 1, reply_to: Some(reply_to), acknowledge: None }
+    }
+
+    /// Says that a transport waits for the acknowledgement of this `attempt`.
+    #[must_use]
+    pub fn with_acknowledge(mut self, acknowledge: Box<dyn Acknowledge>, attempt: u32) -> Self {
+        self.acknowledge = Some(acknowledge);
+        self.attempt = attempt;
+        self
+    }
+
+    /// Answers a request, once; an answer to nobody is dropped and gives `false`.
+    pub fn respond(&mut self, reply: Result<AgentMessage>) -> bool {
+        self.reply_to.take().is_some_and(|reply_to| reply_to.send(reply).is_ok())
+    }
+
+    /// Takes over the duty to answer.
+    pub fn take_reply_to(&mut self) -> Option<ReplyTo> {
+        self.reply_to.take()
+    }
+
+    /// Whether someone waits for a reply.
+    pub fn wants_reply(&self) -> bool {
+        self.reply_to.is_some()
+    }
+
+    /// Whether the requester has gone: its future was dropped or its deadline has passed.
+    pub fn is_abandoned(&self) -> bool {
+        self.reply_to.as_ref().is_some_and(oneshot::Sender::is_closed)
+    }
+
+    /// It was handled.
+    pub fn ack(mut self) {
+        if let Some(acknowledge) = self.acknowledge.take() {
+            acknowledge.ack();
+        }
+    }
+
+    /// It could not be handled now; the transport delivers it again after `delay`, where it can.
+    pub fn nak(mut self, delay: Duration) {
+        if let Some(acknowledge) = self.acknowledge.take() {
+            acknowledge.nak(delay);
+        }
+    }
+
+    /// It is being handled still: a durable transport waits on.
+    pub fn in_progress(&self) {
+        if let Some(acknowledge) = &self.acknowledge {
+            acknowledge.in_progress();
+        }
+    }
+
+    /// It can never be handled.
+    pub fn dead_letter(mut self, cause: Error) {
+        if let Some(acknowledge) = self.acknowledge.take() {
+            acknowledge.dead_letter(cause);
+        }
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("message", &self.message)
+            .field("attempt", &self.attempt)
+            .field("wants_reply", &self.wants_reply())
+            .finish_non_exhaustive()
+    }
+}
