@@ -1,1 +1,33 @@
-//! LlmProvider backends.
+//! [`LlmProvider`](agentscale_core::LlmProvider) backends.
+//!
+//! Not for you if you only want to call a model from one place: then the provider's own client is less to learn.
+//! Here every backend answers in one vocabulary, with one error type, and passes one suite of promises.
+//!
+//! ```
+//! use agentscale_core::LlmProvider;
+//! use agentscale_core::llm::{CompletionRequest, Message};
+//! use agentscale_llm::ExtractiveProvider;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> agentscale_core::Result<()> {
+//! let question = Message::user("How long does a lease last?")
+//!     .with_document("leases.md:7", "A lease names an owner.\nEach lease lasts ten seconds.");
+//! let answer = ExtractiveProvider::new().complete(CompletionRequest::new(vec![question])).await?;
+//! assert_eq!(answer.text(), "Each lease lasts ten seconds. [leases.md:8]");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key |
+//! | `openai` | `OpenAiProvider`: chat completions and embeddings of OpenAI and compatible servers |
+
+mod answer;
+pub mod extractive;
+pub mod simulated;
+mod tokens;
+
+pub use extractive::{ExtractiveProvider, NOTHING_FOUND};
+pub use simulated::SimulatedProvider;
+pub use tokens::estimate_tokens;

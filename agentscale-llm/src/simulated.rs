@@ -1,0 +1,209 @@
+//! A provider that behaves as a remote one does, without one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use agentscale_core::llm::{
+    Completion, CompletionEvent, CompletionRequest, CompletionStream, Content, EmbeddingRequest, Embeddings,
+    LlmCapabilities, LlmProvider, ModelInfo, ResponseFormat,
+};
+use agentscale_core::{Error, ErrorKind, Result};
+use async_trait::async_trait;
+use futures::stream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
+
+use crate::answer;
+use crate::tokens::{estimate_input, estimate_tokens};
+use limits::Limits;
+use plan::{Fate, Plan};
+
+mod config;
+mod embedding;
+mod limits;
+mod plan;
+
+pub use config::{ErrorRate, SimulatedConfig};
+
+/// Answers after a seeded time with seeded words, errors and silences, within limits of requests, tokens and
+/// concurrency.
+///
+/// The n-th call of two providers with one configuration meets the same fate and takes the same time. Time is
+/// tokio's, so that a paused runtime passes it at once. Input tokens are counted by
+/// [`estimate_tokens`]; an output token is one word. A tool is called, with `{}`, only where the
+/// request's choice demands a call. Schemas are `unsupported`.
+///
+/// # Errors
+/// What [`SimulatedConfig::errors`] says; `rate_limited` with the time until there is room; `overloaded` above the
+/// concurrency limit; `context_too_long` above the context window; `too_large` for a request that no full minute of
+/// tokens could hold.
+#[derive(Clone, Debug)]
+pub struct SimulatedProvider {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: SimulatedConfig,
+    limits: Limits,
+    room: Arc<Semaphore>,
+    calls: AtomicU64,
+}
+
+impl SimulatedProvider {
+    /// A provider that behaves as `config` says.
+    ///
+    /// # Errors
+    /// `invalid_input` for a share outside 0 to 1, shares of errors of more than 1 together, or a spread below 0.
+    pub fn new(config: SimulatedConfig) -> Result<Self> {
+        config.check()?;
+        let limits = Limits::new(config.requests_per_minute, config.tokens_per_minute);
+        let room = Arc::new(Semaphore::new(config.max_concurrency.min(Semaphore::MAX_PERMITS)));
+        Ok(Self { shared: Arc::new(Shared { config, limits, room, calls: AtomicU64::new(0) }) })
+    }
+
+    /// How many calls have begun, refused ones included.
+    pub fn calls(&self) -> u64 {
+        self.shared.calls.load(Ordering::Relaxed)
+    }
+
+    /// How many calls are running: a dropped future or stream is not.
+    pub fn in_flight(&self) -> usize {
+        let most = self.shared.config.max_concurrency.min(Semaphore::MAX_PERMITS);
+        most.saturating_sub(self.shared.room.available_permits())
+    }
+
+    fn config(&self) -> &SimulatedConfig {
+        &self.shared.config
+    }
+
+    /// Waits for the first token, or fails as the call's fate is.
+    async fn begin(&self, request: &CompletionRequest) -> Result<(Plan, OwnedSemaphorePermit)> {
+        let plan = Plan::draw(self.config(), self.shared.calls.fetch_add(1, Ordering::Relaxed));
+        self.check(request)?;
+        let tokens = plan.output_tokens(request.max_tokens);
+        let permit = self.admit(estimate_input(request) + u64::from(tokens))?;
+        self.wait_for_first_token(&plan).await?;
+        Ok((plan, permit))
+    }
+
+    fn check(&self, request: &CompletionRequest) -> Result<()> {
+        answer::check_model(&request.model, &self.config().model)?;
+        let refused = |kind, reason: &'static str| {
+            Err(Error::new(kind, "complete in the simulator").with_context("reason", reason))
+        };
+        if request.messages.is_empty() {
+            return refused(ErrorKind::InvalidInput, "no messages");
+        }
+        if matches!(request.response_format, ResponseFormat::JsonSchema { .. }) {
+            return refused(ErrorKind::Unsupported, "structured output");
+        }
+        if estimate_input(request) > u64::from(self.config().context_window) {
+            return refused(ErrorKind::ContextTooLong, "longer than the context window");
+        }
+        Ok(())
+    }
+
+    fn admit(&self, tokens: u64) -> Result<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.shared.room).try_acquire_owned().map_err(|_| {
+            Error::new(ErrorKind::Overloaded, "call the simulator")
+                .with_context("max_concurrency", self.config().max_concurrency)
+        })?;
+        self.shared.limits.take(tokens)?;
+        Ok(permit)
+    }
+
+    async fn wait_for_first_token(&self, plan: &Plan) -> Result<()> {
+        match plan.fate {
+            Fate::Hang => std::future::pending().await,
+            Fate::Fail(kind) => {
+                sleep(plan.first_token).await;
+                Err(Error::new(kind, "call the simulator").with_context("call", plan.call))
+            }
+            Fate::Answer | Fate::Break { .. } => {
+                sleep(plan.first_token).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn completion(&self, request: &CompletionRequest, plan: &Plan) -> Result<Completion> {
+        plan.completion(request, &self.config().model)
+    }
+}
+
+#[async_trait]
+impl LlmProvider for SimulatedProvider {
+    fn capabilities(&self) -> LlmCapabilities {
+        LlmCapabilities::new().with_tools().with_embeddings()
+    }
+
+    fn models(&self) -> Vec<ModelInfo> {
+        let config = self.config();
+        let model = ModelInfo::new(&config.model).with_context_window(config.context_window);
+        vec![model.with_dimensions(config.dimensions)]
+    }
+
+    async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
+        let (plan, _permit) = self.begin(&request).await?;
+        let completion = self.completion(&request, &plan)?;
+        let whole = u32::try_from(completion.usage.output_tokens).unwrap_or(u32::MAX);
+        if let Fate::Break { share } = plan.fate {
+            sleep(plan.token * plan::tokens_before_break(whole, share)).await;
+            return Err(plan.broken_off());
+        }
+        sleep(plan.token * whole).await;
+        Ok(completion)
+    }
+
+    async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
+        let (plan, permit) = self.begin(&request).await?;
+        let completion = self.completion(&request, &plan)?;
+        let mut parts = parts(&completion);
+        let token = plan.token;
+        let last = match plan.fate {
+            Fate::Break { share } => {
+                let whole = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+                parts.truncate(plan::tokens_before_break(whole, share) as usize);
+                Err(plan.broken_off())
+            }
+            _ => Ok(CompletionEvent::Finished(completion)),
+        };
+        let items = parts.into_iter().map(Ok).chain([last]);
+        Ok(CompletionStream::new(stream::unfold((items, permit), move |(mut items, permit)| async move {
+            let item = items.next()?;
+            if matches!(item, Ok(CompletionEvent::Text(_))) {
+                sleep(token).await;
+            }
+            Some((item, (items, permit)))
+        })))
+    }
+
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {
+        let plan = Plan::draw(self.config(), self.shared.calls.fetch_add(1, Ordering::Relaxed));
+        answer::check_model(&request.model, &self.config().model)?;
+        let tokens = request.texts.iter().map(|text| estimate_tokens(text)).sum();
+        let _permit = self.admit(tokens)?;
+        self.wait_for_first_token(&plan).await?;
+        if matches!(plan.fate, Fate::Break { .. }) {
+            return Err(plan.broken_off());
+        }
+        let config = self.config();
+        let vectors = request.texts.iter().map(|text| embedding::of(text, config.seed, config.dimensions));
+        Ok(Embeddings::new(vectors.collect(), agentscale_core::llm::Usage::new(tokens, 0), &config.model))
+    }
+}
+
+fn parts(completion: &Completion) -> Vec<CompletionEvent> {
+    let mut parts: Vec<_> = answer::words(&completion.text()).map(CompletionEvent::Text).collect();
+    for (index, part) in completion.message.content.iter().enumerate() {
+        if let Content::ToolCall(call) = part {
+            let fragment = call.arguments.as_str().to_owned();
+            parts.push(CompletionEvent::ToolArguments {
+                index: u32::try_from(index).unwrap_or(u32::MAX),
+                fragment,
+            });
+        }
+    }
+    parts
+}

@@ -1,0 +1,5 @@
+//! The promises of this crate's providers.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod extractive;
+mod simulated;
