@@ -1,1 +1,3 @@
 //! What must survive a crash: checkpoints on SQLite and in memory.
+
+pub mod sqlite;
