@@ -3,6 +3,8 @@
 mod core_tree;
 mod direction;
 mod features;
+mod files;
+mod links;
 mod machine_paths;
 pub(crate) mod runner;
 
@@ -38,6 +40,7 @@ const STEPS: &[Step] = &[
     Step { name: "dependency direction", quick: true, run: direction::check },
     Step { name: "what core pulls in", quick: true, run: |_| core_tree::check() },
     Step { name: "machine paths", quick: true, run: |_| machine_paths::check() },
+    Step { name: "links", quick: true, run: |_| links::check() },
     Step { name: "tests", quick: true, run: |_| runner::workspace() },
     Step { name: "doc tests", quick: false, run: |_| runner::doc_tests() },
     Step { name: "docs", quick: false, run: |_| docs() },

@@ -1,10 +1,10 @@
 //! No file names a folder of the machine that it was written on.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::cargo::root;
+use crate::test::files;
 
 /// First folders of absolute paths that belong to one person or one machine.
 const ROOTS: &[&str] = &["home", "root", "Users", "work"];
@@ -13,7 +13,7 @@ pub(crate) fn check() -> Result<Vec<String>> {
     let root = root();
     let mut found = Vec::new();
     let mut read = 0;
-    for file in files(&root)? {
+    for file in files::below(&root)? {
         // What is no text names no path that a reader sees.
         let Ok(text) = fs::read_to_string(&file) else { continue };
         read += 1;
@@ -40,26 +40,6 @@ fn names_a_machine(line: &str) -> bool {
 /// `docs/work/x`, `./home/x`, `$TEMP/home/x` and `https://host/home/x` are not absolute.
 fn is_absolute(before: &str) -> bool {
     !before.ends_with(|c: char| c.is_alphanumeric() || "._-~}*)/".contains(c))
-}
-
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let (path, kind) = (entry.path(), entry.file_type()?);
-        if kind.is_dir() && !is_made(&path) {
-            found.extend(files(&path)?);
-        } else if kind.is_file() && entry.file_name() != ".git" {
-            found.push(path);
-        }
-    }
-    Ok(found)
-}
-
-/// Folders that are no source: git's own, run state, and what cargo marks as a cache.
-fn is_made(folder: &Path) -> bool {
-    let named = folder.file_name().is_some_and(|name| name == ".git" || name == ".agentscale");
-    named || folder.join("CACHEDIR.TAG").exists()
 }
 
 #[cfg(test)]
