@@ -9,7 +9,7 @@ pub(crate) fn workspace() -> Result<Vec<String>> {
     if Cargo::is_installed("nextest") {
         Cargo::new("nextest run --workspace --all-features --no-fail-fast").tee(is_summary)
     } else {
-        Cargo::new("test --workspace --all-features --all-targets --no-fail-fast").tee(is_summary)
+        Cargo::new("test --workspace --all-features --tests --no-fail-fast").tee(is_summary)
     }
 }
 
