@@ -5,6 +5,7 @@ mod error;
 mod ids;
 mod json;
 pub mod knowledge;
+pub mod layers;
 pub mod llm;
 mod message;
 mod stamp;

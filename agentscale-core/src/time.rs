@@ -1,6 +1,7 @@
 //! Time as it is handed to whatever decides by it.
 
 mod manual;
+pub(crate) mod millis;
 mod system;
 
 use std::fmt::Debug;

@@ -1,4 +1,5 @@
 //! The promises of the vocabulary.
 
 mod envelope;
+mod layers;
 mod time;

@@ -1,0 +1,60 @@
+//! Tower layers for calls that can fail.
+//!
+//! Each layer is a state machine that can be used without tower, and a thin skin over it. Inner services have
+//! [`Error`](crate::Error) as their error; a layer keeps the kind of the errors that it passes on. Futures are not boxed.
+//!
+//! Layers read top to bottom, outermost first. The order that the descriptions of the layers assume:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use agentscale_core::layers::{
+//!     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, Component, RateLimit, RateLimitConfig, RateLimitLayer,
+//!     RetryLayer, TimeoutLayer,
+//! };
+//! use agentscale_core::time::SystemClock;
+//! use agentscale_core::{Error, Result};
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! let clock = Arc::new(SystemClock::new());
+//! let limit = RateLimit::new(&RateLimitConfig::default(), clock.clone())?;
+//! let breaker = CircuitBreaker::new("llm", CircuitBreakerConfig::default(), clock);
+//!
+//! let service = ServiceBuilder::new()
+//!     .layer(RetryLayer::new(Component::Llm.retry())) // what is below is one attempt
+//!     .layer(CircuitBreakerLayer::new(breaker)) // a refused call takes nothing out of the rate
+//!     .layer(RateLimitLayer::new(limit)) // so that only what is sent counts
+//!     .layer(TimeoutLayer::new(Component::Llm.timeout())) // so that the breaker sees a hanging attempt fail
+//!     .service(service_fn(async |question: &'static str| Ok::<_, Error>(question.len())));
+//!
+//! assert_eq!(service.oneshot("how long?").await?, 9);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `docs/write-a-layer.md` shows how to write another one.
+
+mod admission;
+mod circuit_breaker;
+mod component;
+mod rate_limit;
+mod retry;
+mod timeout;
+
+pub use admission::{AdmissionFuture, Guard};
+pub use circuit_breaker::{
+    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, CircuitBreakerService, CircuitState, Opened,
+    Permit,
+};
+pub use component::Component;
+pub use rate_limit::{RateLimit, RateLimitConfig, RateLimitLayer, RateLimitService};
+pub use retry::{Backoff, Decision, Jitter, Retry, RetryConfig, RetryFuture, RetryLayer, RetryPolicy};
+pub use timeout::{Timeout, TimeoutConfig, TimeoutFuture, TimeoutLayer};
+pub use tower_layer::Layer;
+pub use tower_service::Service;
+
+/// Compiles and runs the examples of the page.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/write-a-layer.md")]
+struct WriteALayer;

@@ -1,0 +1,72 @@
+use super::CircuitBreaker;
+use super::state::Ticket;
+use crate::layers::Guard;
+use crate::{Error, ErrorKind, Result};
+
+/// The right to make one call. It takes the call's result; dropped without one it counts as cancelled: it records
+/// nothing, and if it was the probe of a half-open circuit, the next call becomes the probe.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped unresolved counts as a cancelled call"]
+pub struct Permit {
+    breaker: CircuitBreaker,
+    ticket: Ticket,
+    resolved: bool,
+}
+
+impl Permit {
+    pub(super) fn new(breaker: CircuitBreaker, ticket: Ticket) -> Self {
+        Self { breaker, ticket, resolved: false }
+    }
+
+    /// The other side answered.
+    pub fn success(mut self) {
+        self.resolved = true;
+        self.breaker.succeed(self.ticket);
+    }
+
+    /// The other side failed.
+    pub fn failure(mut self) {
+        self.resolved = true;
+        self.breaker.fail(self.ticket);
+    }
+
+    /// Records a result. Failures are `unavailable`, `deadline_exceeded`, `overloaded`, `corrupt` and `internal`. Other
+    /// errors may have come from this side, or lie in the request: they count like a cancelled call.
+    pub fn record(self, result: Result<(), &Error>) {
+        match result {
+            Ok(()) => self.success(),
+            Err(error) if is_failure(error.kind()) => self.failure(),
+            Err(_) => drop(self),
+        }
+    }
+
+    /// Whether this call probes a half-open circuit.
+    pub fn is_probe(&self) -> bool {
+        self.ticket.probe
+    }
+}
+
+impl Guard for Permit {
+    fn resolve(self, result: Result<(), &Error>) {
+        self.record(result);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if !self.resolved {
+            self.breaker.cancel(self.ticket);
+        }
+    }
+}
+
+fn is_failure(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Unavailable
+            | ErrorKind::DeadlineExceeded
+            | ErrorKind::Overloaded
+            | ErrorKind::Corrupt
+            | ErrorKind::Internal
+    )
+}

@@ -1,0 +1,92 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::Clock as GovernorClock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
+use super::RateLimitConfig;
+use crate::time::Clock;
+use crate::{Error, ErrorKind, Result};
+
+/// A rate shared by its clones: the generic cell rate algorithm, one word of state, no wait.
+///
+/// Over any time `t` it admits at most `burst + calls / per * t`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use agentscale_core::layers::{RateLimit, RateLimitConfig};
+/// use agentscale_core::time::ManualClock;
+/// # use std::num::NonZeroU32;
+///
+/// let clock = ManualClock::new();
+/// let one = NonZeroU32::MIN;
+/// let config = RateLimitConfig { calls: one, per: Duration::from_secs(2), burst: one };
+/// let limit = RateLimit::new(&config, Arc::new(clock.clone()))?;
+/// limit.try_acquire()?;
+/// assert_eq!(limit.try_acquire().unwrap_err().retry_after(), Some(Duration::from_secs(2)));
+/// clock.advance(Duration::from_secs(2));
+/// limit.try_acquire()?;
+/// # Ok::<(), agentscale_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    limiter: Arc<Limiter>,
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, InjectedClock, NoOpMiddleware<Nanos>>;
+
+impl RateLimit {
+    /// A limit that has rested: its whole burst is free.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_input` where a call would come more often than once a nanosecond, or the burst would take longer than
+    /// 100 years to come back.
+    pub fn new(config: &RateLimitConfig, clock: Arc<dyn Clock>) -> Result<Self> {
+        let quota = quota(config).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, "set up a rate limit")
+                .with_context("calls", config.calls)
+                .with_context("per_ms", config.per.as_millis())
+                .with_context("burst", config.burst)
+        })?;
+        Ok(Self { limiter: Arc::new(RateLimiter::direct_with_clock(quota, InjectedClock(clock))) })
+    }
+
+    /// Takes one call out of the rate.
+    ///
+    /// # Errors
+    ///
+    /// `rate_limited` with the time to the next free call, which nobody has reserved.
+    pub fn try_acquire(&self) -> Result<()> {
+        self.limiter.check().map_err(|refusal| {
+            let wait = refusal.wait_time_from(self.limiter.clock().now());
+            Error::new(ErrorKind::RateLimited, "stay within the rate limit").with_retry_after(wait)
+        })
+    }
+}
+
+/// The longest time in which governor's sums of nanoseconds cannot overflow with room to spare.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+fn quota(config: &RateLimitConfig) -> Option<Quota> {
+    let interval = config.per / config.calls.get();
+    let refill = interval.checked_mul(config.burst.get())?;
+    (refill <= LONGEST).then_some(())?;
+    Some(Quota::with_period(interval)?.allow_burst(config.burst))
+}
+
+/// The clock as governor reads it; its types stay private.
+#[derive(Clone, Debug)]
+struct InjectedClock(Arc<dyn Clock>);
+
+impl GovernorClock for InjectedClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::new(self.0.now().as_nanos())
+    }
+}

@@ -1,0 +1,58 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
+
+use crate::{Error, ErrorKind, Result};
+
+pin_project! {
+    /// The future of [`Timeout`](super::Timeout).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it, and reaching the limit, drops the call.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct TimeoutFuture<F> {
+        #[pin]
+        call: F,
+        after: Duration,
+        #[pin]
+        timer: Option<Sleep>,
+    }
+}
+
+impl<F> TimeoutFuture<F> {
+    pub(super) fn new(call: F, after: Duration) -> Self {
+        Self { call, after, timer: None }
+    }
+}
+
+impl<F, T> Future for TimeoutFuture<F>
+where
+    F: Future<Output = Result<T>>,
+{
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Poll::Ready(result) = this.call.poll(context) {
+            return Poll::Ready(result);
+        }
+        if this.timer.is_none() {
+            this.timer.set(Some(sleep(*this.after)));
+        }
+        match this.timer.as_pin_mut() {
+            Some(timer) => timer.poll(context).map(|()| Err(too_late(*this.after))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+fn too_late(after: Duration) -> Error {
+    Error::new(ErrorKind::DeadlineExceeded, "wait for an answer")
+        .with_context("timeout_ms", after.as_millis())
+}

@@ -1,0 +1,59 @@
+use std::time::Duration;
+
+use agentscale_core::layers::{
+    Backoff, CircuitBreakerConfig, Component, Jitter, RateLimitConfig, RetryConfig, RetryPolicy,
+    TimeoutConfig,
+};
+
+/// Component, its delays between retries in ms, and failures / window / open time of its breaker in ms.
+type Row = (Component, &'static [u128], Option<(u16, u64, u64)>);
+
+const TABLE: [Row; 5] = [
+    (Component::Llm, &[1_000, 2_000, 4_000], Some((5, 30_000, 30_000))),
+    (Component::Tool, &[500, 1_000], Some((10, 60_000, 60_000))),
+    (Component::Checkpoint, &[100, 200, 400, 800, 1_600], None),
+    (Component::Memory, &[100, 100], Some((20, 60_000, 60_000))),
+    (Component::Database, &[500, 1_000, 2_000], Some((10, 30_000, 30_000))),
+];
+
+#[test]
+fn each_component_has_the_delays_and_the_breaker_of_the_documents_table() {
+    for (component, delays, breaker) in TABLE {
+        let retry = component.retry();
+        let policy = RetryPolicy::new(retry.clone());
+        let seen: Vec<u128> = (0..retry.max_retries).map(|n| policy.delay(n).as_nanos()).collect();
+        assert_eq!(seen, delays.iter().map(|ms| ms * 1_000_000).collect::<Vec<_>>(), "{component:?}");
+        assert_eq!(retry.jitter, Jitter::Full);
+        let seen = component.circuit_breaker().map(|config| {
+            (
+                config.consecutive_failures.get(),
+                config.within.as_millis() as u64,
+                config.open_for.as_millis() as u64,
+            )
+        });
+        assert_eq!(seen, breaker, "{component:?}");
+    }
+    assert_eq!(Some(CircuitBreakerConfig::default()), Component::Llm.circuit_breaker());
+    assert_eq!(RetryConfig::default(), Component::Llm.retry());
+}
+
+#[test]
+fn configurations_state_their_units_and_fill_in_defaults() {
+    let retry: RetryConfig =
+        serde_json::from_str(r#"{"backoff": "linear", "first_delay_ms": 250, "max_retries": 7}"#).unwrap();
+    assert_eq!((retry.backoff, retry.first_delay), (Backoff::Linear, Duration::from_millis(250)));
+    assert_eq!(retry.max_retry_after, Duration::from_secs(60));
+    let breaker: CircuitBreakerConfig = serde_json::from_str(r#"{"open_for_ms": 1500}"#).unwrap();
+    assert_eq!(breaker.open_for, Duration::from_millis(1_500));
+    let json = serde_json::to_string(&TimeoutConfig { after: Duration::from_micros(1) }).unwrap();
+    assert_eq!(json, r#"{"after_ms":1}"#, "a fraction is rounded up");
+}
+
+#[test]
+fn unknown_keys_and_zero_limits_are_refused() {
+    assert!(serde_json::from_str::<RetryConfig>(r#"{"retries": 3}"#).is_err());
+    assert!(serde_json::from_str::<TimeoutConfig>(r#"{"after": 3}"#).is_err());
+    assert!(serde_json::from_str::<CircuitBreakerConfig>(r#"{"consecutive_failures": 0}"#).is_err());
+    assert!(serde_json::from_str::<RateLimitConfig>(r#"{"calls": 0}"#).is_err());
+    assert!(serde_json::from_str::<RateLimitConfig>(r#"{"calls": 10, "per_ms": 100, "burst": 3}"#).is_ok());
+}
