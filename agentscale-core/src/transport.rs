@@ -10,13 +10,19 @@ use crate::{AgentMessage, Error, Result};
 
 mod delivery;
 mod direct;
+mod encoding;
 mod mailbox;
+mod reply;
 mod subscribe;
+mod subscriber;
 
-pub use delivery::{Acknowledge, Delivery, ReplyTo};
+pub use delivery::{Acknowledge, Delivery};
 pub use direct::{DirectTransport, DirectTransportConfig, TransportStats};
+pub use encoding::EncodingTransport;
 pub use mailbox::MailboxLimits;
-pub use subscribe::{Attachment, Subscriber, Subscription, SubscriptionTarget, TransportExt};
+pub use reply::ReplyTo;
+pub use subscribe::{Attachment, Subscription, SubscriptionTarget};
+pub use subscriber::{Subscriber, TransportExt};
 
 /// How long a request without a deadline waits for its reply.
 pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -64,6 +70,9 @@ impl TransportCapabilities {
 /// dead-lettered or counted, never silently gone. A full inbox refuses at once and the transport says so
 /// (`overloaded`) or keeps the message for later: who reads from a network never waits for an inbox. A message over
 /// the limit is `too_large`, one past its deadline `deadline_exceeded`, one without a receiver `not_found`.
+///
+/// A delivery of an acknowledged subscription comes again after its `nak`, its drop, or too long a silence, until it is
+/// acknowledged or, after a number of attempts, a dead letter with its cause. Requests come once.
 /// The promises are the named tests of the conformance suite.
 ///
 /// # Cancel safety
@@ -96,16 +105,17 @@ pub trait Transport: Debug + Send + Sync + 'static {
     /// Hands every delivery of a subscription to `inbox`, until the attachment is dropped.
     ///
     /// # Errors
-    /// `unavailable` where the transport cannot be reached.
+    /// `unavailable` where the transport cannot be reached; `conflict` for a member of a group that acknowledges
+    /// otherwise than the others; `unsupported` for an acknowledged subscription outside a tokio runtime.
     async fn attach(&self, subscription: Subscription, inbox: Arc<dyn Inbox>) -> Result<Attachment>;
 }
 
-/// Takes deliveries. Called on the transport's own path, so it neither blocks nor waits.
+/// Takes deliveries. Called on the transport's own path, so it neither blocks, waits nor panics.
 pub trait Inbox: Debug + Send + Sync + 'static {
     /// Takes a delivery or gives it back with the reason.
     ///
     /// # Errors
-    /// `overloaded` when there is no room.
+    /// `overloaded` when there is no room; `too_large` for what never fits; `unavailable` once it is closed.
     fn deliver(&self, delivery: Delivery) -> Result<(), Refused>;
 }
 

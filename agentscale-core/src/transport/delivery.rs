@@ -1,14 +1,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
+use super::ReplyTo;
 use crate::{AgentMessage, Error, Result};
 
-/// Where the reply to a request goes.
-pub type ReplyTo = oneshot::Sender<Result<AgentMessage>>;
-
 /// What a transport does when a receiver says how a delivery went. Calls return at once.
+///
+/// One that is dropped without [`ack`](Self::ack), [`nak`](Self::nak) or [`dead_letter`](Self::dead_letter) belongs to
+/// a delivery that was dropped: the transport delivers the message again.
 pub trait Acknowledge: Send {
     /// It was handled.
     fn ack(self: Box<Self>);
@@ -23,12 +22,13 @@ pub trait Acknowledge: Send {
     fn dead_letter(self: Box<Self>, cause: Error);
 }
 
-/// A message on its way to a receiver. One that is dropped counts as not acknowledged.
+/// A message on its way to a receiver. One that is dropped counts as not acknowledged, and a request as refused.
 pub struct Delivery {
     /// The message.
     pub message: AgentMessage,
     /// How many times it was delivered, this one included.
     pub attempt: u32,
+    bytes: Option<usize>,
     reply_to: Option<ReplyTo>,
     acknowledge: Option<Box<dyn Acknowledge>>,
 }
@@ -36,12 +36,12 @@ pub struct Delivery {
 impl Delivery {
     /// A first delivery that waits for nothing.
     pub fn new(message: AgentMessage) -> Self {
-        Self { message, attempt: 1, reply_to: None, acknowledge: None }
+        Self { message, attempt: 1, bytes: None, reply_to: None, acknowledge: None }
     }
 
     /// A first delivery of a request.
     pub fn request(message: AgentMessage, reply_to: ReplyTo) -> Self {
-        Self { message, attempt: 1, reply_to: Some(reply_to), acknowledge: None }
+        Self { message, attempt: 1, bytes: None, reply_to: Some(reply_to), acknowledge: None }
     }
 
     /// Says that a transport waits for the acknowledgement of this `attempt`.
@@ -52,9 +52,21 @@ impl Delivery {
         self
     }
 
+    /// Says how many bytes the message holds where that was found before, so that its body is walked once.
+    #[must_use]
+    pub fn with_size_hint(mut self, bytes: usize) -> Self {
+        self.bytes = Some(bytes);
+        self
+    }
+
+    /// About how many bytes the message holds, see [`AgentMessage::size_hint`].
+    pub fn size_hint(&self) -> usize {
+        self.bytes.unwrap_or_else(|| self.message.size_hint())
+    }
+
     /// Answers a request, once; an answer to nobody is dropped and gives `false`.
     pub fn respond(&mut self, reply: Result<AgentMessage>) -> bool {
-        self.reply_to.take().is_some_and(|reply_to| reply_to.send(reply).is_ok())
+        self.reply_to.take().is_some_and(|reply_to| reply_to.send(reply))
     }
 
     /// Takes over the duty to answer.
@@ -62,14 +74,14 @@ impl Delivery {
         self.reply_to.take()
     }
 
-    /// Whether someone waits for a reply.
+    /// Whether the delivery still holds the duty to answer.
     pub fn wants_reply(&self) -> bool {
         self.reply_to.is_some()
     }
 
     /// Whether the requester has gone: its future was dropped or its deadline has passed.
     pub fn is_abandoned(&self) -> bool {
-        self.reply_to.as_ref().is_some_and(oneshot::Sender::is_closed)
+        self.reply_to.as_ref().is_some_and(ReplyTo::is_abandoned)
     }
 
     /// It was handled.
@@ -86,7 +98,7 @@ impl Delivery {
         }
     }
 
-    /// It is being handled still: a durable transport waits on.
+    /// It is being handled still: a transport that waits for the acknowledgement waits on.
     pub fn in_progress(&self) {
         if let Some(acknowledge) = &self.acknowledge {
             acknowledge.in_progress();

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,16 +8,18 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::{
-    Attachment, DEFAULT_REQUEST_TIMEOUT, Delivery, Inbox, Subscription, Transport, TransportCapabilities,
+    Attachment, DEFAULT_REQUEST_TIMEOUT, Delivery, Inbox, MailboxLimits, ReplyTo, Subscription, Transport,
+    TransportCapabilities,
 };
 use crate::time::{Clock, SystemClock};
 use crate::{AgentMessage, Destination, Error, ErrorKind, Result};
 
+mod group;
 mod redelivery;
 mod routes;
 mod stats;
 
-use redelivery::Redelivery;
+use redelivery::{Redelivery, Sweeper};
 use routes::Routes;
 pub use stats::TransportStats;
 
@@ -28,8 +31,12 @@ pub struct DirectTransportConfig {
     pub max_message_bytes: usize,
     /// How often an acknowledged subscription is given a message before it is a dead letter: 5 by default.
     pub max_deliveries: u32,
-    /// How long an acknowledged delivery may be silent before it comes again: 30 s by default.
+    /// How long an acknowledged delivery may be silent, and how long one that is refused waits, before it comes
+    /// again: 30 s by default.
     pub ack_wait: Duration,
+    /// How much may wait for its acknowledgement at once, beyond which senders are refused: 65,536 messages and
+    /// 256 MiB by default.
+    pub unacknowledged: MailboxLimits,
     /// How many dead letters are kept, the oldest going first: 1,024 by default.
     pub dead_letters: usize,
 }
@@ -40,6 +47,7 @@ impl Default for DirectTransportConfig {
             max_message_bytes: 8 << 20,
             max_deliveries: 5,
             ack_wait: Duration::from_secs(30),
+            unacknowledged: MailboxLimits::new(65_536, 256 << 20),
             dead_letters: 1_024,
         }
     }
@@ -47,7 +55,11 @@ impl Default for DirectTransportConfig {
 
 /// Hands messages over within one process: nothing is encoded and no task stands between sender and inbox.
 ///
-/// A cheap handle; clones share their subscriptions.
+/// A cheap handle; clones share their subscriptions. A task that belongs to the transport delivers again what was not
+/// acknowledged; it starts with the first acknowledged subscription and ends with the transport.
+///
+/// # Panics
+/// `request` waits on tokio's timers and panics where it is polled outside a runtime with time enabled.
 #[derive(Clone, Debug)]
 pub struct DirectTransport {
     shared: Arc<Shared>,
@@ -57,8 +69,9 @@ pub struct DirectTransport {
 struct Shared {
     config: DirectTransportConfig,
     clock: Arc<dyn Clock>,
-    routes: Routes,
+    routes: Arc<Routes>,
     redelivery: Arc<Redelivery>,
+    sweeper: Sweeper,
 }
 
 impl DirectTransport {
@@ -75,12 +88,13 @@ impl DirectTransport {
     /// A transport that reads deadlines by another clock.
     pub fn with_clock(config: DirectTransportConfig, clock: Arc<dyn Clock>) -> Self {
         let redelivery = Arc::new(Redelivery::new(&config));
-        Self { shared: Arc::new(Shared { config, clock, routes: Routes::default(), redelivery }) }
+        let (routes, sweeper) = (Arc::default(), Sweeper::default());
+        Self { shared: Arc::new(Shared { config, clock, routes, redelivery, sweeper }) }
     }
 
-    /// What became of messages that no receiver took.
+    /// What became of messages that did not simply arrive.
     pub fn stats(&self) -> TransportStats {
-        self.shared.redelivery.stats()
+        self.shared.redelivery.counters.read()
     }
 
     /// The newest dead letters with their cause, oldest first.
@@ -88,7 +102,8 @@ impl DirectTransport {
         self.shared.redelivery.dead_letters()
     }
 
-    fn check(&self, message: &AgentMessage, default: Duration) -> Result<Duration> {
+    /// The message's bytes and the time that is left for it.
+    fn check(&self, message: &AgentMessage) -> Result<(usize, Duration)> {
         let bytes = message.size_hint();
         if bytes > self.shared.config.max_message_bytes {
             return Err(Error::new(ErrorKind::TooLarge, "send message")
@@ -96,9 +111,10 @@ impl DirectTransport {
                 .with_context("limit", self.shared.config.max_message_bytes));
         }
         if message.deadline.is_none() {
-            return Ok(default);
+            return Ok((bytes, DEFAULT_REQUEST_TIMEOUT));
         }
-        message.time_left(self.shared.clock.unix_micros(), default)
+        let left = message.time_left(self.shared.clock.unix_micros(), DEFAULT_REQUEST_TIMEOUT)?;
+        Ok((bytes, left))
     }
 
     fn hand_over(&self, delivery: Delivery) -> Result<()> {
@@ -111,7 +127,8 @@ impl DirectTransport {
                 Error::new(ErrorKind::NotFound, "send message").with_context("pool", &address.agent_type)
             );
         };
-        pool.deliver(delivery, &self.shared.redelivery).map_err(|refused| refused.error)
+        pool.deliver(delivery, &self.shared.redelivery)
+            .inspect_err(|_| count(&self.shared.redelivery.counters.refused))
     }
 }
 
@@ -128,15 +145,17 @@ impl Transport for DirectTransport {
     }
 
     async fn send(&self, message: AgentMessage) -> Result<()> {
-        self.check(&message, DEFAULT_REQUEST_TIMEOUT)?;
-        self.hand_over(Delivery::new(message))
+        let (bytes, _) = self.check(&message)?;
+        self.hand_over(Delivery::new(message).with_size_hint(bytes))
     }
 
     async fn request(&self, message: AgentMessage) -> Result<AgentMessage> {
-        let wait = self.check(&message, DEFAULT_REQUEST_TIMEOUT)?;
+        let (bytes, wait) = self.check(&message)?;
         let id = message.id;
-        let (reply_to, reply) = oneshot::channel();
-        self.hand_over(Delivery::request(message, reply_to))?;
+        let (requester, reply) = oneshot::channel();
+        let late = self.shared.redelivery.counters.late_replies.clone();
+        let reply_to = ReplyTo::new(requester).counting_late(late);
+        self.hand_over(Delivery::request(message, reply_to).with_size_hint(bytes))?;
         let failed = |kind| Err(Error::new(kind, "wait for reply").with_context("message", id));
         match timeout(wait, reply).await {
             Ok(Ok(reply)) => reply,
@@ -146,19 +165,29 @@ impl Transport for DirectTransport {
     }
 
     async fn publish(&self, message: AgentMessage) -> Result<()> {
-        self.check(&message, DEFAULT_REQUEST_TIMEOUT)?;
+        let (bytes, _) = self.check(&message)?;
         let Destination::Topic(topic) = &message.to else {
             return Err(Error::new(ErrorKind::InvalidInput, "publish message")
                 .with_context("reason", "goes to no topic"));
         };
         for group in self.shared.routes.topic(&message.tenant, topic) {
-            // A subscriber without room misses the message; `deliver` has counted it.
-            let _ = group.deliver(Delivery::new(message.clone()), &self.shared.redelivery);
+            let delivery = Delivery::new(message.clone()).with_size_hint(bytes);
+            if group.deliver(delivery, &self.shared.redelivery).is_err() {
+                count(&self.shared.redelivery.counters.missed);
+            }
         }
         Ok(())
     }
 
     async fn attach(&self, subscription: Subscription, inbox: Arc<dyn Inbox>) -> Result<Attachment> {
-        Ok(self.shared.routes.attach(subscription, inbox))
+        let Shared { clock, routes, redelivery, sweeper, .. } = self.shared.as_ref();
+        if subscription.acknowledged {
+            sweeper.ensure(redelivery, routes, clock)?;
+        }
+        routes.attach(subscription, inbox)
     }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -1,13 +1,7 @@
 use std::any::Any;
 use std::fmt;
-use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use std::collections::VecDeque;
-use tokio::sync::Notify;
-
-use super::{Delivery, Inbox, MailboxLimits, Refused, Transport};
-use crate::{AgentType, Error, ErrorKind, Result, Tenant, Topic};
+use crate::{AgentType, Tenant, Topic};
 
 /// What a subscription is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +21,8 @@ pub struct Subscription {
     pub target: SubscriptionTarget,
     /// The queue group of a topic: each message goes to one member of a group.
     pub group: Option<String>,
-    /// Whether deliveries wait for their acknowledgement and come again without one.
+    /// Whether deliveries wait for their acknowledgement and come again without one. Requests do not: who waits for
+    /// the reply is told what became of it. The members of a group agree on this.
     pub acknowledged: bool,
 }
 
@@ -71,93 +66,5 @@ impl Attachment {
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Attachment")
-    }
-}
-
-/// Conveniences over every [`Transport`].
-pub trait TransportExt: Transport {
-    /// Subscribes with a bounded mailbox to read from.
-    ///
-    /// # Errors
-    /// As for [`Transport::attach`].
-    fn subscribe(
-        &self,
-        subscription: Subscription,
-        limits: MailboxLimits,
-    ) -> impl Future<Output = Result<Subscriber>> + Send {
-        async move {
-            let mailbox = Arc::new(Mailbox { limits, queue: Mutex::default(), arrived: Notify::new() });
-            let attachment = self.attach(subscription, mailbox.clone()).await?;
-            Ok(Subscriber { mailbox, _attachment: attachment })
-        }
-    }
-}
-
-impl<T: Transport + ?Sized> TransportExt for T {}
-
-/// Reads the deliveries of a subscription. One reader: the methods take `&mut self`.
-#[derive(Debug)]
-pub struct Subscriber {
-    mailbox: Arc<Mailbox>,
-    _attachment: Attachment,
-}
-
-impl Subscriber {
-    /// The next delivery.
-    ///
-    /// # Cancel safety
-    /// A dropped future loses no delivery.
-    pub async fn next(&mut self) -> Delivery {
-        loop {
-            if let Some(delivery) = self.try_next() {
-                return delivery;
-            }
-            self.mailbox.arrived.notified().await;
-        }
-    }
-
-    /// The next delivery, if there is one.
-    pub fn try_next(&mut self) -> Option<Delivery> {
-        self.mailbox.take()
-    }
-}
-
-#[derive(Debug)]
-struct Mailbox {
-    limits: MailboxLimits,
-    queue: Mutex<Queue>,
-    arrived: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    deliveries: VecDeque<(Delivery, usize)>,
-    bytes: usize,
-}
-
-impl Mailbox {
-    fn take(&self) -> Option<Delivery> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let (delivery, bytes) = queue.deliveries.pop_front()?;
-        queue.bytes -= bytes;
-        Some(delivery)
-    }
-}
-
-impl Inbox for Mailbox {
-    fn deliver(&self, delivery: Delivery) -> Result<(), Refused> {
-        let bytes = delivery.message.size_hint();
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.limits.admit(queue.deliveries.len(), queue.bytes, bytes) {
-            let error = Error::new(ErrorKind::Overloaded, "deliver to subscriber")
-                .with_context("messages", queue.deliveries.len())
-                .with_context("bytes", queue.bytes);
-            return Err(Refused::new(delivery, error));
-        }
-        queue.bytes += bytes;
-        queue.deliveries.push_back((delivery, bytes));
-        drop(queue);
-        self.arrived.notify_one();
-        Ok(())
     }
 }

@@ -2,147 +2,154 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use super::routes::Group;
+use super::DirectTransportConfig;
+use super::group::GroupName;
 use super::stats::Counters;
-use super::{DirectTransportConfig, TransportStats};
 use crate::transport::{Acknowledge, Delivery};
-use crate::{AgentMessage, Error, ErrorKind};
+use crate::{AgentMessage, Error, ErrorKind, Result};
+
+mod pending;
+mod sweeper;
+
+use pending::{Entry, Pending, Turn};
+pub(super) use sweeper::Sweeper;
 
 #[derive(Debug)]
 pub(super) struct Redelivery {
+    pub(super) counters: Counters,
     max_deliveries: u32,
     ack_wait: Duration,
     keep: usize,
-    counters: Counters,
+    pending: Mutex<Pending>,
+    /// Wakes the sweeper for something due before what it waits for.
+    sooner: Notify,
     dead: Mutex<VecDeque<(AgentMessage, Error)>>,
 }
 
 impl Redelivery {
     pub(super) fn new(config: &DirectTransportConfig) -> Self {
         Self {
+            counters: Counters::default(),
             max_deliveries: config.max_deliveries.max(1),
             ack_wait: config.ack_wait,
             keep: config.dead_letters,
-            counters: Counters::default(),
+            pending: Mutex::new(Pending::new(config.unacknowledged)),
+            sooner: Notify::new(),
             dead: Mutex::default(),
         }
-    }
-
-    pub(super) fn stats(&self) -> TransportStats {
-        self.counters.read()
     }
 
     pub(super) fn dead_letters(&self) -> Vec<(AgentMessage, Error)> {
         self.dead.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    pub(super) fn count_refused(&self, is_pool: bool) {
-        let counter = if is_pool { &self.counters.refused } else { &self.counters.missed };
-        counter.fetch_add(1, Ordering::Relaxed);
+    /// Makes a first delivery one that comes again until its receiver says how it went.
+    pub(super) fn watch(self: &Arc<Self>, delivery: Delivery, group: &GroupName) -> Result<(Delivery, Turn)> {
+        let entry = Entry {
+            message: delivery.message.clone(),
+            bytes: delivery.size_hint(),
+            group: group.clone(),
+            attempt: delivery.attempt,
+            due: after(self.ack_wait),
+            fault: None,
+        };
+        let turn = self.change(|pending| pending.insert(entry))?;
+        Ok((delivery.with_acknowledge(Says::about(self, turn), turn.attempt), turn))
     }
 
-    /// Makes a delivery one that comes again until its receiver says how it went.
-    pub(super) fn watch(self: &Arc<Self>, delivery: Delivery, group: &Arc<Group>) -> Delivery {
-        let attempt = delivery.attempt;
-        let (says, said) = watch::channel(Said::Nothing);
-        let pending = Pending {
-            message: delivery.message.clone(),
-            attempt,
-            redelivery: self.clone(),
-            group: Arc::downgrade(group),
-        };
-        tokio::spawn(pending.wait(said));
-        delivery.with_acknowledge(Box::new(Says(says)), attempt)
+    /// Ends the watch over a delivery that no inbox took.
+    pub(super) fn forget(&self, turn: Turn) {
+        self.pending().remove(turn.id);
+    }
+
+    fn reschedule(&self, turn: Turn, wait: Duration, fault: Option<Error>) {
+        self.change(|pending| pending.reschedule(turn, after(wait), fault));
     }
 
     fn bury(&self, message: AgentMessage, cause: Error) {
         self.counters.dead_lettered.fetch_add(1, Ordering::Relaxed);
         let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.keep == 0 {
-            return;
-        }
-        if dead.len() == self.keep {
+        if dead.len() >= self.keep {
             dead.pop_front();
         }
-        dead.push_back((message, cause));
+        if self.keep > 0 {
+            dead.push_back((message, cause));
+        }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Pending) -> T) -> T {
+        let mut pending = self.pending();
+        let changed = change(&mut pending);
+        let sooner = pending.due_before_wake();
+        drop(pending);
+        if sooner {
+            self.sooner.notify_one();
+        }
+        changed
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[derive(Clone, Debug)]
-enum Said {
-    Nothing,
-    InProgress,
-    Handled,
-    Again(Duration),
-    Never(Error),
+/// What the receiver of one turn says. A late `ack` of an earlier turn counts: the message was handled.
+struct Says {
+    redelivery: Arc<Redelivery>,
+    turn: Turn,
+    settled: bool,
 }
 
-struct Says(watch::Sender<Said>);
+impl Says {
+    fn about(redelivery: &Arc<Redelivery>, turn: Turn) -> Box<Self> {
+        Box::new(Self { redelivery: redelivery.clone(), turn, settled: false })
+    }
+}
 
 impl Acknowledge for Says {
-    fn ack(self: Box<Self>) {
-        self.0.send_replace(Said::Handled);
+    fn ack(mut self: Box<Self>) {
+        self.settled = true;
+        self.redelivery.pending().remove(self.turn.id);
     }
 
-    fn nak(self: Box<Self>, delay: Duration) {
-        self.0.send_replace(Said::Again(delay));
+    fn nak(mut self: Box<Self>, delay: Duration) {
+        self.settled = true;
+        self.redelivery.reschedule(self.turn, delay, Some(fault("given back")));
     }
 
     fn in_progress(&self) {
-        self.0.send_replace(Said::InProgress);
+        self.redelivery.reschedule(self.turn, self.redelivery.ack_wait, None);
     }
 
-    fn dead_letter(self: Box<Self>, cause: Error) {
-        self.0.send_replace(Said::Never(cause));
+    fn dead_letter(mut self: Box<Self>, cause: Error) {
+        self.settled = true;
+        let entry = self.redelivery.pending().remove(self.turn.id);
+        if let Some(entry) = entry {
+            self.redelivery.bury(entry.message, cause);
+        }
     }
 }
 
-/// Owned by the delivery that it waits for: it ends when that one is acknowledged, dropped or silent for too long.
-struct Pending {
-    message: AgentMessage,
-    attempt: u32,
-    redelivery: Arc<Redelivery>,
-    group: Weak<Group>,
+impl Drop for Says {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.redelivery.reschedule(self.turn, Duration::ZERO, Some(fault("dropped")));
+        }
+    }
 }
 
-impl Pending {
-    async fn wait(self, mut said: watch::Receiver<Said>) {
-        loop {
-            let silent = timeout(self.redelivery.ack_wait, said.changed()).await;
-            let last = said.borrow_and_update().clone();
-            match (silent, last) {
-                (_, Said::Handled) => return,
-                (_, Said::Never(cause)) => return self.redelivery.bury(self.message, cause),
-                (_, Said::Again(delay)) => return self.again(delay).await,
-                (Ok(Ok(())), Said::InProgress) => {}
-                _ => return self.again(Duration::ZERO).await,
-            }
-        }
-    }
+fn fault(reason: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable, "deliver message").with_context("reason", reason)
+}
 
-    async fn again(self, delay: Duration) {
-        if self.attempt >= self.redelivery.max_deliveries {
-            let cause =
-                Error::new(ErrorKind::Unavailable, "deliver message").with_context("attempts", self.attempt);
-            return self.redelivery.bury(self.message, cause);
-        }
-        tokio::time::sleep(delay).await;
-        let Some(group) = self.group.upgrade() else {
-            let cause =
-                Error::new(ErrorKind::NotFound, "deliver message").with_context("reason", "no subscriber");
-            return self.redelivery.bury(self.message, cause);
-        };
-        self.redelivery.counters.redelivered.fetch_add(1, Ordering::Relaxed);
-        let mut delivery = Delivery::new(self.message.clone());
-        delivery.attempt = self.attempt + 1;
-        if let Err(refused) = group.deliver(delivery, &self.redelivery) {
-            self.redelivery.bury(self.message, refused.error);
-        }
-    }
+/// A wait too long for the clock ends in thirty years.
+fn after(wait: Duration) -> Instant {
+    const LONG: Duration = Duration::from_secs(30 * 365 * 86_400);
+    Instant::now() + wait.min(LONG)
 }

@@ -1,150 +1,127 @@
-//! Who receives what: groups of inboxes, of which one gets a message.
+//! Who receives what. Groups are replaced, never changed, so that no lock is held while an inbox is called.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
-use super::redelivery::Redelivery;
-use crate::transport::{Attachment, Delivery, Inbox, Refused, Subscription, SubscriptionTarget};
-use crate::{AgentType, Error, ErrorKind, Tenant, Topic};
+use super::group::{Group, GroupName, Member};
+use crate::transport::{Attachment, Inbox, Subscription, SubscriptionTarget};
+use crate::{AgentMessage, AgentType, Destination, Error, ErrorKind, Result, Tenant, Topic};
 
 #[derive(Debug, Default)]
 pub(super) struct Routes {
-    tables: Arc<RwLock<Tables>>,
+    tables: RwLock<Tables>,
+    next_id: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Tables {
-    pools: HashMap<AgentType, Arc<Group>>,
+    /// One group each.
+    pools: HashMap<AgentType, Vec<Arc<Group>>>,
     topics: HashMap<(Tenant, Topic), Vec<Arc<Group>>>,
-}
-
-/// Inboxes that share the work.
-#[derive(Debug)]
-pub(super) struct Group {
-    /// A topic's queue group; a subscriber without one is alone in its group.
-    name: Option<String>,
-    is_pool: bool,
-    members: RwLock<Vec<Member>>,
-    next: AtomicUsize,
-}
-
-#[derive(Clone, Debug)]
-struct Member {
-    inbox: Arc<dyn Inbox>,
-    acknowledged: bool,
 }
 
 impl Routes {
     pub(super) fn pool(&self, agent_type: &AgentType) -> Option<Arc<Group>> {
-        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        tables.pools.get(agent_type).cloned()
+        self.read().pools.get(agent_type)?.first().cloned()
     }
 
     pub(super) fn topic(&self, tenant: &Tenant, topic: &Topic) -> Vec<Arc<Group>> {
-        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        tables.topics.get(&(tenant.clone(), topic.clone())).cloned().unwrap_or_default()
+        self.read().topics.get(&(tenant.clone(), topic.clone())).cloned().unwrap_or_default()
     }
 
-    pub(super) fn attach(&self, subscription: Subscription, inbox: Arc<dyn Inbox>) -> Attachment {
-        let member = Member { inbox: inbox.clone(), acknowledged: subscription.acknowledged };
-        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
-        let group = tables.group(subscription.clone());
-        group.members.write().unwrap_or_else(PoisonError::into_inner).push(member);
-        Attachment::new(Detach {
-            tables: Arc::downgrade(&self.tables),
-            target: subscription.target,
-            group,
-            inbox,
-        })
+    /// The group in which a message was delivered before, if it has members still.
+    pub(super) fn group(&self, message: &AgentMessage, name: &GroupName) -> Option<Arc<Group>> {
+        match &message.to {
+            Destination::Agent(address) => self.pool(&address.agent_type),
+            Destination::Topic(topic) => {
+                self.topic(&message.tenant, topic).into_iter().find(|group| group.name() == name)
+            }
+            Destination::Caller => None,
+        }
+    }
+
+    pub(super) fn attach(
+        self: &Arc<Self>,
+        subscription: Subscription,
+        inbox: Arc<dyn Inbox>,
+    ) -> Result<Attachment> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let Subscription { target, group, acknowledged } = subscription;
+        let name = match (&target, group) {
+            (SubscriptionTarget::Pool(_), _) => GroupName::Pool,
+            (SubscriptionTarget::Topic(..), Some(queue)) => GroupName::Queue(queue.into()),
+            (SubscriptionTarget::Topic(..), None) => GroupName::Alone(id),
+        };
+        let mut tables = self.write();
+        let groups = tables.groups(&target);
+        let member = Member { id, inbox };
+        match groups.iter_mut().find(|group| group.name() == &name) {
+            None => groups.push(Arc::new(Group::new(name.clone(), acknowledged, member))),
+            Some(group) if group.acknowledged() == acknowledged => *group = Arc::new(group.with(member)),
+            Some(_) => {
+                return Err(Error::new(ErrorKind::Conflict, "attach subscription")
+                    .with_context("reason", "the group's members differ in acknowledgement"));
+            }
+        }
+        drop(tables);
+        Ok(Attachment::new(Detach { routes: Arc::downgrade(self), target, name, id }))
+    }
+
+    fn detach(&self, target: &SubscriptionTarget, name: &GroupName, id: u64) {
+        let mut tables = self.write();
+        let groups = tables.groups(target);
+        let Some(at) = groups.iter().position(|group| group.name() == name) else { return };
+        // The old group goes after the lock: its inboxes' drops may call back into the transport.
+        let _old = match groups[at].without(id) {
+            Some(left) => std::mem::replace(&mut groups[at], Arc::new(left)),
+            None => groups.remove(at),
+        };
+        if groups.is_empty() {
+            tables.forget(target);
+        }
+        drop(tables);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Tables {
-    fn group(&mut self, subscription: Subscription) -> Arc<Group> {
-        match subscription.target {
-            SubscriptionTarget::Pool(agent_type) => {
-                self.pools.entry(agent_type).or_insert_with(|| Arc::new(Group::new(None, true))).clone()
-            }
-            SubscriptionTarget::Topic(tenant, topic) => {
-                let groups = self.topics.entry((tenant, topic)).or_default();
-                let known = groups
-                    .iter()
-                    .find(|group| subscription.group.is_some() && group.name == subscription.group);
-                let group = known.cloned().unwrap_or_else(|| Arc::new(Group::new(subscription.group, false)));
-                if !groups.iter().any(|known| Arc::ptr_eq(known, &group)) {
-                    groups.push(group.clone());
-                }
-                group
-            }
-        }
-    }
-
-    fn forget_if_empty(&mut self, target: &SubscriptionTarget, group: &Arc<Group>) {
-        if !group.members.read().unwrap_or_else(PoisonError::into_inner).is_empty() {
-            return;
-        }
+    fn groups(&mut self, target: &SubscriptionTarget) -> &mut Vec<Arc<Group>> {
         match target {
-            SubscriptionTarget::Pool(agent_type) => {
-                self.pools.remove(agent_type);
-            }
+            SubscriptionTarget::Pool(agent_type) => self.pools.entry(agent_type.clone()).or_default(),
             SubscriptionTarget::Topic(tenant, topic) => {
-                let key = (tenant.clone(), topic.clone());
-                if let Some(groups) = self.topics.get_mut(&key) {
-                    groups.retain(|known| !Arc::ptr_eq(known, group));
-                    if groups.is_empty() {
-                        self.topics.remove(&key);
-                    }
-                }
+                self.topics.entry((tenant.clone(), topic.clone())).or_default()
             }
         }
     }
-}
 
-impl Group {
-    fn new(name: Option<String>, is_pool: bool) -> Self {
-        Self { name, is_pool, members: RwLock::default(), next: AtomicUsize::new(0) }
-    }
-
-    /// Hands the delivery to the next member that has room.
-    pub(super) fn deliver(
-        self: &Arc<Self>,
-        mut delivery: Delivery,
-        redelivery: &Arc<Redelivery>,
-    ) -> Result<(), Refused> {
-        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut last =
-            Error::new(ErrorKind::NotFound, "deliver message").with_context("reason", "no subscriber");
-        for offset in 0..members.len() {
-            let member = &members[(start.wrapping_add(offset)) % members.len()];
-            if member.acknowledged {
-                delivery = redelivery.watch(delivery, self);
-            }
-            match member.inbox.deliver(delivery) {
-                Ok(()) => return Ok(()),
-                Err(refused) => (delivery, last) = (*refused.delivery, refused.error),
-            }
-        }
-        redelivery.count_refused(self.is_pool);
-        Err(Refused::new(delivery, last))
+    fn forget(&mut self, target: &SubscriptionTarget) {
+        match target {
+            SubscriptionTarget::Pool(agent_type) => self.pools.remove(agent_type),
+            SubscriptionTarget::Topic(tenant, topic) => self.topics.remove(&(tenant.clone(), topic.clone())),
+        };
     }
 }
 
 /// Ends a subscription at its drop.
 struct Detach {
-    tables: Weak<RwLock<Tables>>,
+    routes: Weak<Routes>,
     target: SubscriptionTarget,
-    group: Arc<Group>,
-    inbox: Arc<dyn Inbox>,
+    name: GroupName,
+    id: u64,
 }
 
 impl Drop for Detach {
     fn drop(&mut self) {
-        let Some(tables) = self.tables.upgrade() else { return };
-        let mut tables = tables.write().unwrap_or_else(PoisonError::into_inner);
-        let is_mine = |member: &Member| Arc::ptr_eq(&member.inbox, &self.inbox);
-        self.group.members.write().unwrap_or_else(PoisonError::into_inner).retain(|member| !is_mine(member));
-        tables.forget_if_empty(&self.target, &self.group);
+        if let Some(routes) = self.routes.upgrade() {
+            routes.detach(&self.target, &self.name, self.id);
+        }
     }
 }

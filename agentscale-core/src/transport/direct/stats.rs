@@ -1,17 +1,20 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What became of messages that no receiver took.
+/// What became of messages that did not simply arrive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransportStats {
-    /// Given to another member of the group, or refused to the sender, because an inbox was full.
+    /// Sent messages and requests that no inbox of the pool took; the sender got the error.
     pub refused: u64,
-    /// Published messages that a full subscriber missed.
+    /// Published messages that a subscriber, or a whole queue group, missed because its inbox refused them.
     pub missed: u64,
     /// Delivered again.
     pub redelivered: u64,
     /// Dead letters.
     pub dead_lettered: u64,
+    /// Replies that found nobody waiting.
+    pub late_replies: u64,
 }
 
 #[derive(Debug, Default)]
@@ -20,6 +23,7 @@ pub(super) struct Counters {
     pub(super) missed: AtomicU64,
     pub(super) redelivered: AtomicU64,
     pub(super) dead_lettered: AtomicU64,
+    pub(super) late_replies: Arc<AtomicU64>,
 }
 
 impl Counters {
@@ -29,6 +33,7 @@ impl Counters {
             missed: self.missed.load(Ordering::Relaxed),
             redelivered: self.redelivered.load(Ordering::Relaxed),
             dead_lettered: self.dead_lettered.load(Ordering::Relaxed),
+            late_replies: self.late_replies.load(Ordering::Relaxed),
         }
     }
 }
