@@ -8,6 +8,7 @@ pub mod knowledge;
 pub mod layers;
 pub mod llm;
 mod message;
+pub mod metrics;
 mod stamp;
 pub mod time;
 pub mod transport;

@@ -2,4 +2,5 @@
 
 mod envelope;
 mod layers;
+mod metrics;
 mod time;
