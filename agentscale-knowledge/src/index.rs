@@ -16,9 +16,10 @@ use roaring::RoaringBitmap;
 use self::graph::{Graph, Merge};
 use self::nearest::Nearest;
 pub use self::nearest::Scored;
+use self::partition::PartitionState;
 use self::pending::{Pending, Tables};
 
-const APPLIED: &str = "applied";
+const POSITION: &str = "position";
 const SOURCE: &str = "source";
 const NEXT_GRAPH: &str = "next_graph";
 
@@ -135,11 +136,13 @@ impl VectorIndex {
         Ok(Self { pending, graph, config })
     }
 
-    /// Applies `changes` in order and records that the source was applied up to `applied`.
+    /// Applies `changes` in order and records `position`: how far the source was followed, in its own
+    /// terms. Answers whether a partition now wants a [`VectorIndex::merge`].
     ///
     /// # Errors
     /// `invalid_input` when a vector has other dimensions or no direction; then nothing is applied.
-    pub fn apply(&self, changes: &[Change], applied: u64) -> Result<()> {
+    pub fn apply(&self, changes: &[Change], position: &[u8]) -> Result<bool> {
+        let mut outgrown = false;
         self.pending.write("apply to vector index", |tables, txn| {
             for change in changes {
                 match change {
@@ -147,6 +150,7 @@ impl VectorIndex {
                         let unit = vector::to_bytes(&self.unit(vector)?);
                         let mut state = tables.state(txn, *partition)?.unwrap_or_default();
                         state.pending += u64::from(tables.put(txn, *partition, *item, &unit)?);
+                        outgrown |= self.wants_merge(&state);
                         tables.put_state(txn, *partition, &state)?;
                     }
                     Change::Delete { partition, item } => {
@@ -156,12 +160,14 @@ impl VectorIndex {
                         if state.graph.is_some() {
                             state.dead.insert(*item);
                         }
+                        outgrown |= self.wants_merge(&state);
                         tables.put_state(txn, *partition, &state)?;
                     }
                 }
             }
-            tables.put_meta(txn, APPLIED, &applied.to_be_bytes())
-        })
+            tables.put_meta(txn, POSITION, position)
+        })?;
+        Ok(outgrown)
     }
 
     /// The items of `partition` nearest to `query`, best first: `limit` of them, or all where there are
@@ -195,15 +201,12 @@ impl VectorIndex {
         })
     }
 
-    /// Up to where the source was applied; `None` for a new index.
+    /// The position that was recorded last; `None` for a new index.
     ///
     /// # Errors
     /// `corrupt` when that record cannot be read.
-    pub fn applied(&self) -> Result<Option<u64>> {
-        let bytes = self.pending.read("read index state", |tables, txn| tables.meta(txn, APPLIED))?;
-        let number = bytes.map(|bytes| <[u8; 8]>::try_from(bytes.as_slice())).transpose();
-        let number = number.map_err(|_| Error::new(ErrorKind::Corrupt, "read index state"))?;
-        Ok(number.map(u64::from_be_bytes))
+    pub fn position(&self) -> Result<Option<Vec<u8>>> {
+        self.pending.read("read index state", |tables, txn| tables.meta(txn, POSITION))
     }
 
     /// The partitions in which more vectors wait, or more are deleted, than are to be scanned.
@@ -212,9 +215,8 @@ impl VectorIndex {
     /// `corrupt` when a partition's record cannot be read.
     pub fn to_merge(&self) -> Result<Vec<u32>> {
         let states = self.pending.read("list partitions", |tables, txn| tables.states(txn))?;
-        let most = self.config.exact_up_to as u64;
-        let full = states.into_iter().filter(|(_, state)| state.pending > most || state.dead.len() > most);
-        Ok(full.map(|(partition, _)| partition).collect())
+        let outgrown = states.into_iter().filter(|(_, state)| self.wants_merge(state));
+        Ok(outgrown.map(|(partition, _)| partition).collect())
     }
 
     /// Moves the waiting vectors of `partition` into its graph and takes deleted ones out. Meant for one
@@ -243,6 +245,11 @@ impl VectorIndex {
             state.dead -= &merge.dead;
             tables.put_state(txn, partition, &state)
         })
+    }
+
+    fn wants_merge(&self, state: &PartitionState) -> bool {
+        let most = self.config.exact_up_to as u64;
+        state.pending > most || state.dead.len() > most
     }
 
     fn unit<'v>(&self, vector: &'v [f32]) -> Result<std::borrow::Cow<'v, [f32]>> {

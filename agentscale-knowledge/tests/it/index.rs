@@ -62,7 +62,7 @@ fn answers_are_complete_under_random_changes_merges_filters_and_reopening() {
                 next += 1;
             }
         }
-        index.apply(&changes, round).unwrap();
+        index.apply(&changes, &round.to_be_bytes()).unwrap();
         if round % 3 == 0 {
             for partition in index.to_merge().unwrap() {
                 index.merge(partition, &|| false).unwrap();
@@ -74,14 +74,14 @@ fn answers_are_complete_under_random_changes_merges_filters_and_reopening() {
                 .iter()
                 .map(|(partition, item)| Change::Delete { partition: *partition, item: *item })
                 .collect();
-            index.apply(&deletes, round).unwrap();
+            index.apply(&deletes, &round.to_be_bytes()).unwrap();
             index.merge(0, &|| false).unwrap();
             oracle.retain(|key, _| key.0 != 0);
         }
         if round % 7 == 0 {
             drop(index);
             index = VectorIndex::open(folder.path(), b"s", config(30)).unwrap();
-            assert_eq!(index.applied().unwrap(), Some(round));
+            assert_eq!(index.position().unwrap(), Some(round.to_be_bytes().to_vec()));
         }
         let query = random_vector(&mut random);
         let third: RoaringBitmap = (0..next).filter(|item| item % 3 == 0).collect();
@@ -108,7 +108,7 @@ fn a_merge_that_is_cancelled_leaves_every_answer_as_it_was() {
     let index = VectorIndex::open(folder.path(), b"s", config(30)).unwrap();
     let vectors: Vec<Vec<f32>> = (0..50).map(|_| random_vector(&mut random)).collect();
     let changes: Vec<Change> = vectors.iter().zip(0..).map(|(vector, item)| put(1, item, vector)).collect();
-    index.apply(&changes, 1).unwrap();
+    index.apply(&changes, b"1").unwrap();
     let before = index.search(1, &vectors[7], 5, None).unwrap();
 
     assert_eq!(index.merge(1, &|| true).unwrap_err().kind(), ErrorKind::Cancelled);
@@ -127,7 +127,7 @@ fn applying_the_same_changes_again_is_the_same_as_once() {
     let mut changes: Vec<Change> = vectors.iter().zip(0..).map(|(v, item)| put(1, item, v)).collect();
     changes.push(Change::Delete { partition: 1, item: 4 });
     for _ in 0..2 {
-        index.apply(&changes, 1).unwrap();
+        index.apply(&changes, b"1").unwrap();
         assert_eq!(index.search(1, &vectors[4], 20, None).unwrap().len(), 8);
         index.merge(1, &|| false).unwrap();
         assert_eq!(index.search(1, &vectors[4], 20, None).unwrap().len(), 8);
@@ -138,11 +138,11 @@ fn applying_the_same_changes_again_is_the_same_as_once() {
 fn an_index_of_another_source_or_other_dimensions_is_discarded() {
     let folder = tempfile::tempdir().unwrap();
     let index = VectorIndex::open(folder.path(), b"one", config(3)).unwrap();
-    index.apply(&[put(1, 1, &[1.0; DIMENSIONS])], 5).unwrap();
+    index.apply(&[put(1, 1, &[1.0; DIMENSIONS])], b"5").unwrap();
     drop(index);
 
     let index = VectorIndex::open(folder.path(), b"two", config(3)).unwrap();
-    assert_eq!(index.applied().unwrap(), None);
+    assert_eq!(index.position().unwrap(), None);
     assert_eq!(index.search(1, &[1.0; DIMENSIONS], 5, None).unwrap(), []);
 }
 
@@ -152,9 +152,9 @@ fn a_vector_of_other_dimensions_or_without_direction_is_invalid_and_changes_noth
     let index = VectorIndex::open(folder.path(), b"s", config(3)).unwrap();
     for bad in [vec![1.0; DIMENSIONS + 1], vec![0.0; DIMENSIONS], vec![f32::NAN; DIMENSIONS]] {
         let changes = [put(1, 1, &[1.0; DIMENSIONS]), put(1, 2, &bad)];
-        assert_eq!(index.apply(&changes, 1).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(index.apply(&changes, b"1").unwrap_err().kind(), ErrorKind::InvalidInput);
         assert_eq!(index.search(1, &bad, 1, None).unwrap_err().kind(), ErrorKind::InvalidInput);
     }
-    assert_eq!(index.applied().unwrap(), None);
+    assert_eq!(index.position().unwrap(), None);
     assert_eq!(index.search(1, &[1.0; DIMENSIONS], 5, None).unwrap(), []);
 }
