@@ -20,14 +20,21 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key |
+//! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key; the decoder of server-sent events |
 //! | `openai` | `OpenAiProvider`: chat completions and embeddings of OpenAI and compatible servers |
 
 mod answer;
 pub mod extractive;
+#[cfg(feature = "openai")]
+pub mod openai;
+#[cfg(feature = "openai")]
+mod retry_after;
 pub mod simulated;
+pub mod sse;
 mod tokens;
 
 pub use extractive::{ExtractiveProvider, NOTHING_FOUND};
+#[cfg(feature = "openai")]
+pub use openai::OpenAiProvider;
 pub use simulated::SimulatedProvider;
 pub use tokens::estimate_tokens;

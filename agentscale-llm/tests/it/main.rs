@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod extractive;
+#[cfg(feature = "openai")]
+mod openai;
+#[cfg(feature = "openai")]
+mod server;
 mod simulated;

@@ -1,0 +1,129 @@
+use agentscale_core::{Error, ErrorKind, Result};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// How an [`OpenAiProvider`](super::OpenAiProvider) reaches its server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct OpenAiConfig {
+    /// The address above `/chat/completions`; `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// The key; none, as local servers take none.
+    pub api_key: Option<SecretString>,
+    /// The model of requests that name none; none.
+    pub model: Option<String>,
+    /// The model of embedding requests that name none; none.
+    pub embedding_model: Option<String>,
+    /// The organization that is billed; the key's own.
+    pub organization: Option<String>,
+    /// The project that is billed; the key's own.
+    pub project: Option<String>,
+    /// How the longest answer is asked for; `auto`.
+    pub token_limit_field: TokenLimitField,
+    /// How long a connection may take to be made, in milliseconds; 5,000.
+    pub connect_timeout_ms: u64,
+    /// How long a call may take, its stream included, in milliseconds; 600,000.
+    pub timeout_ms: u64,
+    /// How long an unused connection is kept, in milliseconds; 90,000.
+    pub idle_connection_ms: u64,
+    /// The longest body of an answer that comes in one piece, in bytes; 128 MiB.
+    pub max_response_bytes: usize,
+}
+
+/// The field that carries [`max_tokens`](agentscale_core::llm::CompletionRequest::max_tokens).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TokenLimitField {
+    /// `max_completion_tokens` at OpenAI's own address, `max_tokens` anywhere else.
+    #[default]
+    Auto,
+    /// `max_tokens`, which compatible servers know and OpenAI's reasoning models refuse.
+    MaxTokens,
+    /// `max_completion_tokens`.
+    MaxCompletionTokens,
+}
+
+const OPENAI_URL: &str = "https://api.openai.com/v1";
+
+impl Default for OpenAiConfig {
+    fn default() -> Self {
+        Self {
+            base_url: OPENAI_URL.to_owned(),
+            api_key: None,
+            model: None,
+            embedding_model: None,
+            organization: None,
+            project: None,
+            token_limit_field: TokenLimitField::default(),
+            connect_timeout_ms: 5_000,
+            timeout_ms: 600_000,
+            idle_connection_ms: 90_000,
+            max_response_bytes: 128 << 20,
+        }
+    }
+}
+
+impl OpenAiConfig {
+    /// OpenAI itself, or the compatible server at another address with [`with_base_url`](Self::with_base_url).
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The key of `OPENAI_API_KEY`, and the address of `OPENAI_BASE_URL` where it is set.
+    ///
+    /// # Errors
+    /// `unauthenticated` where neither is set.
+    pub fn from_env() -> Result<Self> {
+        let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let config = match read("OPENAI_BASE_URL") {
+            Some(url) => Self::new().with_base_url(url),
+            None => Self::new(),
+        };
+        match read("OPENAI_API_KEY") {
+            Some(key) => Ok(config.with_api_key(key)),
+            None if config.base_url != OPENAI_URL => Ok(config),
+            None => Err(Error::new(ErrorKind::Unauthenticated, "read OPENAI_API_KEY")
+                .with_context("reason", "not set")),
+        }
+    }
+
+    /// Sets the address above `/chat/completions`, such as `http://localhost:11434/v1`.
+    #[must_use]
+    pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = url.into();
+        self
+    }
+
+    /// Sets the key.
+    #[must_use]
+    pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(SecretString::from(key.into()));
+        self
+    }
+
+    /// Sets the model of requests that name none.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// Sets the model of embedding requests that name none.
+    #[must_use]
+    pub fn with_embedding_model(mut self, model: impl Into<String>) -> Self {
+        self.embedding_model = Some(model.into());
+        self
+    }
+
+    pub(super) fn limit_field(&self) -> TokenLimitField {
+        match self.token_limit_field {
+            TokenLimitField::Auto if self.base_url.starts_with("https://api.openai.com") => {
+                TokenLimitField::MaxCompletionTokens
+            }
+            TokenLimitField::Auto => TokenLimitField::MaxTokens,
+            chosen => chosen,
+        }
+    }
+}
