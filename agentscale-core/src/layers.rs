@@ -1,15 +1,16 @@
 //! Tower layers for calls that can fail.
 //!
 //! Each layer is a state machine that can be used without tower, and a thin skin over it. Inner services have
-//! [`Error`](crate::Error) as their error; a layer keeps the kind of the errors that it passes on. Futures are not boxed.
+//! [`Error`](crate::Error) as their error; a layer keeps the kind of the errors that it passes on. Futures
+//! are not boxed.
 //!
 //! Layers read top to bottom, outermost first. The order that the descriptions of the layers assume:
 //!
 //! ```
 //! use std::sync::Arc;
 //! use agentscale_core::layers::{
-//!     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, Component, RateLimit, RateLimitConfig, RateLimitLayer,
-//!     RetryLayer, TimeoutLayer,
+//!     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, Component, RateLimit, RateLimitConfig,
+//!     RateLimitLayer, RetryLayer, TimeoutLayer,
 //! };
 //! use agentscale_core::time::SystemClock;
 //! use agentscale_core::{Error, Result};

@@ -1,8 +1,8 @@
 //! Typed metrics: counters, gauges and histograms that cost one atomic addition to record.
 //!
-//! A [`Metrics`] registry gives out handles; handles are cheap to clone and are kept by whoever records. Nothing is global:
-//! two runtimes in one process have two registries. What was recorded is read as a [`MetricsSnapshot`], which can be
-//! written in the OpenMetrics text format that Prometheus reads.
+//! A [`Metrics`] registry gives out handles; handles are cheap to clone and are kept by whoever records.
+//! Nothing is global: two runtimes in one process have two registries. What was recorded is read as a
+//! [`MetricsSnapshot`], which can be written in the OpenMetrics text format that Prometheus reads.
 //!
 //! ```
 //! use std::time::Duration;

@@ -2,6 +2,7 @@
 
 mod manual;
 pub(crate) mod millis;
+mod paused;
 mod system;
 
 use std::fmt::Debug;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use manual::ManualClock;
+pub use paused::PausedClock;
 pub use system::SystemClock;
 
 /// Where time comes from: one monotonic reading for intervals, one of the wall for what is stored or sent.

@@ -2,6 +2,7 @@ mod breaker;
 mod config;
 mod permit;
 mod state;
+mod summary;
 
 use std::task::{Context, Poll};
 
@@ -18,9 +19,10 @@ pub use state::CircuitState;
 
 /// Refuses calls with `circuit_open` while the other side fails.
 ///
-/// Position: outside rate limits and a timeout, inside retries. The breaker is asked before the inner service's readiness, and
-/// refuses in `call`, never in `poll_ready`. A call that is dropped before its end records nothing; if it was the
-/// probe of a half-open circuit, the next call becomes the probe.
+/// Position: inside retries, outside rate limits and a timeout: without a timeout a probe that hangs keeps
+/// the circuit half open. The breaker is asked before the inner service's readiness, and refuses in `call`,
+/// never in `poll_ready`. A call that is dropped before its end records nothing; if it was the probe of a
+/// half-open circuit, the next call becomes the probe.
 #[derive(Clone, Debug)]
 pub struct CircuitBreakerLayer {
     breaker: CircuitBreaker,

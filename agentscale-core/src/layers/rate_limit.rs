@@ -14,8 +14,8 @@ pub use limit::RateLimit;
 
 /// Refuses calls beyond a rate with `rate_limited`, which says when the next one may come. It never waits.
 ///
-/// Position: inside retries and a circuit breaker, so that each attempt counts and only those that are sent. A call counts when it is made, not
-/// when readiness is polled, and counts though it is cancelled later.
+/// Position: inside retries and a circuit breaker, so that each attempt counts and only those that are sent.
+/// A call counts when it is made, not when readiness is polled, and counts though it is cancelled later.
 #[derive(Clone, Debug)]
 pub struct RateLimitLayer {
     limit: RateLimit,

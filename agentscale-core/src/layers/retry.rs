@@ -15,9 +15,11 @@ pub use policy::{Decision, RetryPolicy};
 
 /// Calls again, after a while, where [`Error::retry`] says that it may help.
 ///
-/// Position: outside everything that belongs to one attempt; inside a timeout that bounds all attempts. Only one retry layer
-/// stands in a stack: a retryable error that leaves this one is marked [`Retry::Exhausted`](crate::Retry::Exhausted)
-/// and has the context `attempts`. Requests are cloned, and so is the service; repeating must do no harm.
+/// Position: outside everything that belongs to one attempt; inside a timeout that bounds all attempts. Only
+/// one retry layer stands in a stack: a retryable error that leaves this one is marked
+/// [`Retry::Exhausted`](crate::Retry::Exhausted) and has the context `attempts`. Requests are cloned, and so
+/// is the service; repeating must do no harm. Dropping the future ends the attempt or the wait; nothing is
+/// called afterwards.
 #[derive(Clone, Debug)]
 pub struct RetryLayer {
     policy: RetryPolicy,

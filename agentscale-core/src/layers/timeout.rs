@@ -29,9 +29,10 @@ impl Default for TimeoutConfig {
 
 /// Ends calls that take too long with `deadline_exceeded`.
 ///
-/// Position: innermost, so that a circuit breaker outside counts a hanging call as a failure; a second one around
-/// retries bounds them together. The time runs from the first poll of the call and does not include the wait for
-/// readiness. A call that is ready at its first poll arms no timer.
+/// Position: innermost, so that a circuit breaker outside counts a hanging call as a failure; a second one
+/// around retries bounds them together. The time runs from the first poll of the call and does not include
+/// the wait for readiness. A call that is ready at its first poll arms no timer. A call that took too long is
+/// dropped.
 #[derive(Clone, Debug)]
 pub struct TimeoutLayer {
     config: TimeoutConfig,

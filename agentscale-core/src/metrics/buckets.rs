@@ -1,5 +1,5 @@
-//! Log-linear buckets: every power of two is cut into 16, so that a bucket is at most 6.25 % as wide as its values are
-//! large. Values below 32 have a bucket each.
+//! Log-linear buckets: every power of two is cut into 16, so that a bucket is at most 6.25 % as wide as its
+//! values are large. Values below 32 have a bucket each.
 
 const SUB_BITS: u32 = 4;
 const SUB_BUCKETS: usize = 1 << SUB_BITS;

@@ -4,8 +4,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// What a metric is called and what it means; usually a constant beside the code that records it.
 ///
-/// The name is what a dashboard asks for. Counters end in `_total`; before that stands the unit, where there is one:
-/// `turn_seconds`, `sent_bytes_total`.
+/// The name is what a dashboard asks for. Counters end in `_total`; before that stands the unit, where there
+/// is one: `turn_seconds`, `sent_bytes_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metric {
     pub(super) name: &'static str,

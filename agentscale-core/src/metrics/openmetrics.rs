@@ -10,8 +10,8 @@ use super::{FamilySnapshot, HistogramSnapshot, MetricsSnapshot, SeriesSnapshot, 
 pub const OPENMETRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl MetricsSnapshot {
-    /// The snapshot as text. Histograms are exported with a bucket for each power of two of the range that is usual
-    /// for their unit, 1 µs to 18 min for seconds, so that the set of buckets never changes.
+    /// The snapshot as text. Histograms are exported with a bucket for each power of two of the range that is
+    /// usual for their unit, 1 µs to 18 min for seconds, so that the set of buckets never changes.
     pub fn to_openmetrics(&self) -> String {
         let mut text = String::new();
         write_all(&mut text, self).expect("a string takes everything that is written to it");

@@ -12,9 +12,10 @@ use crate::Result;
 
 /// The metrics of one runtime. Clones are the same registry.
 ///
-/// Asking for a metric a second time gives the same numbers. A metric has at most [`Metrics::DEFAULT_MAX_SERIES`]
-/// combinations of label values, or what [`Metrics::with_max_series`] says; further ones are recorded together
-/// under the value `other`, and each time that happens is counted in `agentscale_metrics_overflow_total`.
+/// Asking for a metric a second time gives the same numbers. A metric has at most
+/// [`Metrics::DEFAULT_MAX_SERIES`] combinations of label values, or what [`Metrics::with_max_series`] says;
+/// further ones are recorded together under the value `other`, and each time that happens is counted in
+/// `agentscale_metrics_overflow_total`.
 #[derive(Clone)]
 pub struct Metrics {
     shared: Arc<Shared>,
@@ -40,8 +41,8 @@ impl Metrics {
         Self::with_limit(Self::DEFAULT_MAX_SERIES)
     }
 
-    /// An empty registry whose metrics have at most so many combinations of label values each. A histogram takes
-    /// 7.8 KB for each of them.
+    /// An empty registry whose metrics have at most so many combinations of label values each. A histogram
+    /// takes 7.8 KB for each of them.
     pub fn with_max_series(max_series: NonZeroUsize) -> Self {
         Self::with_limit(max_series.get())
     }
@@ -50,8 +51,8 @@ impl Metrics {
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a name or labels that cannot be exported (see [`Metric`]); `conflict` where the name is taken by a metric of
-    /// another kind, unit or other label names.
+    /// `invalid_input` for a name or labels that cannot be exported (see [`Metric`]); `conflict` where the
+    /// name is taken by a metric of another kind, unit or other label names.
     pub fn counter(&self, metric: &Metric, labels: Labels<'_>) -> Result<Counter> {
         match self.instrument(metric, MetricKind::Counter, labels)? {
             Instrument::Counter(counter) => Ok(counter),

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentscale_core::time::{Clock, ManualClock, Monotonic, SystemClock};
+use agentscale_core::time::{Clock, ManualClock, Monotonic, PausedClock, SystemClock};
 
 #[tokio::test(start_paused = true)]
 async fn the_system_clock_follows_a_paused_runtime() {
@@ -31,4 +31,12 @@ fn clones_of_a_manual_clock_share_their_time() {
     clock.clone().advance(Duration::from_millis(5));
     assert_eq!(clock.now(), Monotonic::from_nanos(5_000_000));
     assert_eq!(clock.unix_micros(), ManualClock::UNIX_START + 5_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_halves_of_the_paused_clock_follow_the_runtime() {
+    let clock = PausedClock::new();
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(clock.now(), Monotonic::from_nanos(3_600_000_000_000));
+    assert_eq!(clock.unix_micros(), ManualClock::UNIX_START + 3_600_000_000);
 }

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::state::{Machine, Ticket};
+use super::summary::Summary;
 use super::{CircuitBreakerConfig, CircuitState, Permit};
 use crate::time::Clock;
 use crate::{Error, ErrorKind, Result};
 
 /// A circuit breaker shared by its clones.
 ///
-/// Closed, it lets calls through; consecutive failures open it; after a while it is half open and lets one probe
-/// through at a time, whose result closes it or opens it again. While it is closed and nothing fails, a call costs
-/// two atomic reads and no look at the clock.
+/// Closed, it lets calls through; consecutive failures open it; after a while it is half open and lets one
+/// probe through at a time, whose result closes it or opens it again. While it is closed and nothing fails, a
+/// call costs two atomic reads and no look at the clock.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -75,7 +76,8 @@ impl CircuitBreaker {
         Self::build(component.into(), config, clock, None)
     }
 
-    /// A closed breaker like this one that calls `hook` at each opening, in the call that failed: it must not block.
+    /// A closed breaker like this one that calls `hook` at each opening, in the call that failed: it must not
+    /// block.
     #[must_use]
     pub fn with_on_open(self, hook: impl Fn(&Opened) + Send + Sync + 'static) -> Self {
         let Shared { component, config, clock, .. } = &*self.shared;
@@ -153,7 +155,7 @@ impl CircuitBreaker {
         on_open: Option<OnOpen>,
     ) -> Self {
         let machine = Machine::new();
-        let summary = AtomicU64::new(Summary::of(&machine).0);
+        let summary = AtomicU64::new(Summary::of(&machine).word());
         let machine = Mutex::new(machine);
         Self { shared: Arc::new(Shared { component, config, clock, on_open, machine, summary }) }
     }
@@ -164,11 +166,11 @@ impl CircuitBreaker {
     }
 
     fn summary(&self) -> Summary {
-        Summary(self.shared.summary.load(Ordering::Acquire))
+        Summary::from_word(self.shared.summary.load(Ordering::Acquire))
     }
 
     fn publish(&self, machine: &Machine) {
-        self.shared.summary.store(Summary::of(machine).0, Ordering::Release);
+        self.shared.summary.store(Summary::of(machine).word(), Ordering::Release);
     }
 
     fn refused(&self, state: CircuitState) -> Error {
@@ -187,29 +189,6 @@ impl CircuitBreaker {
         if let Some(hook) = on_open {
             hook(&Opened { component: component.clone(), open_for, again });
         }
-    }
-}
-
-/// The machine in one word: the cycle, whether it is closed, whether it is calm.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Summary(u64);
-
-impl Summary {
-    const CALM: u64 = 0b01;
-    const CLOSED: u64 = 0b10;
-
-    fn of(machine: &Machine) -> Self {
-        let closed = if machine.state() == CircuitState::Closed { Self::CLOSED } else { 0 };
-        let calm = if machine.is_calm() { Self::CALM } else { 0 };
-        Self(machine.cycle() << 2 | closed | calm)
-    }
-
-    fn calm(cycle: u64) -> Self {
-        Self(cycle << 2 | Self::CLOSED | Self::CALM)
-    }
-
-    fn closed_cycle(self) -> Option<u64> {
-        (self.0 & Self::CLOSED != 0).then_some(self.0 >> 2)
     }
 }
 

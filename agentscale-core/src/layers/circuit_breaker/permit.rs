@@ -3,8 +3,8 @@ use super::state::Ticket;
 use crate::layers::Guard;
 use crate::{Error, ErrorKind, Result};
 
-/// The right to make one call. It takes the call's result; dropped without one it counts as cancelled: it records
-/// nothing, and if it was the probe of a half-open circuit, the next call becomes the probe.
+/// The right to make one call. It takes the call's result; dropped without one it counts as cancelled: it
+/// records nothing, and if it was the probe of a half-open circuit, the next call becomes the probe.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped unresolved counts as a cancelled call"]
 pub struct Permit {
@@ -30,8 +30,9 @@ impl Permit {
         self.breaker.fail(self.ticket);
     }
 
-    /// Records a result. Failures are `unavailable`, `deadline_exceeded`, `overloaded`, `corrupt` and `internal`. Other
-    /// errors may have come from this side, or lie in the request: they count like a cancelled call.
+    /// Records a result. Failures are `unavailable`, `deadline_exceeded`, `overloaded`, `corrupt` and
+    /// `internal`. Other errors may have come from this side, or lie in the request: they count like a
+    /// cancelled call.
     pub fn record(self, result: Result<(), &Error>) {
         match result {
             Ok(()) => self.success(),

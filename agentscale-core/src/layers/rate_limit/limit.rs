@@ -44,8 +44,8 @@ impl RateLimit {
     ///
     /// # Errors
     ///
-    /// `invalid_input` where a call would come more often than once a nanosecond, or the burst would take longer than
-    /// 100 years to come back.
+    /// `invalid_input` where a call would come more often than once a nanosecond, or the burst would take
+    /// longer than 100 years to come back.
     pub fn new(config: &RateLimitConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let quota = quota(config).ok_or_else(|| {
             Error::new(ErrorKind::InvalidInput, "set up a rate limit")

@@ -62,7 +62,8 @@ pub enum Backoff {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Jitter {
-    /// The backoff's delay is the bound of a uniform choice. Where the error asks for a wait, the choice is added to that wait.
+    /// The backoff's delay is the bound of a uniform choice. Where the error asks for a wait, the choice is
+    /// added to that wait.
     Full,
     /// The backoff's delay, or the wait that the error asks for where that is longer.
     None,

@@ -5,7 +5,8 @@ use crate::metrics::buckets;
 
 /// What a histogram held at one moment. Snapshots of several histograms can be added up.
 ///
-/// Values come back as the middle of their bucket, at most 3.2 % from what was recorded; below 32 they are exact.
+/// Values come back as the middle of their bucket, at most 3.2 % from what was recorded; below 32 they are
+/// exact.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HistogramSnapshot {
     /// Counts by bucket, without the empty ones at the end.
