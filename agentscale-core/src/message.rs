@@ -258,6 +258,11 @@ impl AgentMessage {
         self.body.get()
     }
 
+    /// The body by itself.
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
     /// The body as it is carried.
     pub fn raw_body(&self) -> &Body {
         &self.body

@@ -86,18 +86,38 @@ impl Body {
     /// # Errors
     /// `invalid_input` for a value of another shape; `unsupported` for bytes that are not JSON.
     pub fn get<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<Arc<T>> {
-        let (content_type, bytes) = match &self.0 {
-            Repr::Typed(value) => match (Arc::clone(value) as Arc<dyn Any + Send + Sync>).downcast::<T>() {
-                Ok(value) => return Ok(value),
-                Err(_) => (ContentType::JSON, value.encode()?),
-            },
-            Repr::Encoded(encoded) => (encoded.0.clone(), encoded.1.clone()),
-        };
+        if let Repr::Typed(value) = &self.0
+            && let Ok(value) = (Arc::clone(value) as Arc<dyn Any + Send + Sync>).downcast::<T>()
+        {
+            return Ok(value);
+        }
+        self.decode().map(Arc::new)
+    }
+
+    /// The value by itself: moved out where this body alone holds a `T`, decoded otherwise.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn take<T: DeserializeOwned + Send + Sync + 'static>(self) -> Result<T> {
+        match self.0 {
+            Repr::Typed(value)
+                if Arc::strong_count(&value) == 1 && (value.as_ref() as &dyn Any).is::<T>() =>
+            {
+                let value =
+                    (value as Arc<dyn Any + Send + Sync>).downcast::<T>().ok().and_then(Arc::into_inner);
+                value.ok_or_else(|| Error::new(ErrorKind::Internal, "take body"))
+            }
+            shared => Self(shared).decode(),
+        }
+    }
+
+    fn decode<T: DeserializeOwned>(&self) -> Result<T> {
+        let (content_type, bytes) = self.encode()?;
         if content_type != ContentType::JSON {
             return Err(Error::new(ErrorKind::Unsupported, "decode body")
                 .with_context("content_type", content_type.as_str()));
         }
-        serde_json::from_slice(&bytes).map(Arc::new).map_err(|error| {
+        serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, "decode body")
                 .with_context("type", type_name::<T>())
                 .with_source(error)

@@ -8,7 +8,7 @@ use crate::{AgentMessage, Error, Result};
 ///
 /// One that is dropped without [`ack`](Self::ack), [`nak`](Self::nak) or [`dead_letter`](Self::dead_letter) belongs to
 /// a delivery that was dropped: the transport delivers the message again.
-pub trait Acknowledge: Send {
+pub trait Acknowledge: Send + Sync {
     /// It was handled.
     fn ack(self: Box<Self>);
 

@@ -1,0 +1,275 @@
+//! The runtime: pools, a transport, a store, and what they share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use agentscale_core::checkpoint::{
+    CheckpointStore, DeadLetterPage, OutboxCursor, PruneRequest, Pruned, ThreadPage, ThreadQuery, Upcasters,
+};
+use agentscale_core::transport::Attachment;
+use agentscale_core::{
+    AgentId, AgentKey, AgentType, Clock, Error, ErrorKind, HybridClock, KnowledgeClient, LlmProvider,
+    MessageId, Result, Stamp, Tenant, Transport,
+};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::agent_ref::AgentRef;
+use crate::blocking::BlockingPool;
+use crate::config::RuntimeConfig;
+use crate::folder_lock::FolderLock;
+use crate::machine::resident_bytes;
+use crate::outbox::Outbox;
+use crate::permits::Permits;
+use crate::pool::AnyPool;
+use crate::stats::{Counters, RuntimeStats};
+
+mod builder;
+
+pub use builder::RuntimeBuilder;
+
+/// What every pool and turn of a runtime shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: RuntimeConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock_of_stamps: HybridClock,
+    /// Messages stamped before were not sent by this runtime, so they may have been handled before.
+    pub(crate) started: Stamp,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) transport_is_durable: bool,
+    pub(crate) store: Option<Arc<dyn CheckpointStore>>,
+    pub(crate) knowledge: Option<Arc<dyn KnowledgeClient>>,
+    pub(crate) llm: Option<Arc<dyn LlmProvider>>,
+    pub(crate) upcasters: Upcasters,
+    pub(crate) permits: Arc<Permits>,
+    pub(crate) blocking: BlockingPool,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) coarse_seconds: AtomicU32,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    pub(crate) idle: Notify,
+    draining: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.clock_of_stamps.stamp(self.clock.unix_micros())
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs agents. A cheap handle; when the last one is dropped without [`drain`](Self::drain), turns in flight end
+/// as if the process had died: what was committed stays.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    pools: HashMap<AgentType, Arc<dyn AnyPool>>,
+    _attachments: Vec<Attachment>,
+    _folder_lock: Option<FolderLock>,
+}
+
+/// How a drain went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Turns that were cut off at the end of the time given. What was committed is sent again at the next start.
+    pub cut_off: usize,
+}
+
+/// What is known of an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AgentInfo {
+    /// The agent.
+    pub agent: AgentId,
+    /// Whether it is in memory.
+    pub active: bool,
+    /// Whether it handles a message now.
+    pub running: bool,
+    /// Messages that wait in its mailbox.
+    pub queued: usize,
+    /// The version of its newest checkpoint; `None` where nothing was committed.
+    pub version: Option<u64>,
+}
+
+impl Runtime {
+    /// Starts a runtime's description.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+
+    /// An agent, by tenant, type and key. It is activated by its first message.
+    ///
+    /// # Errors
+    /// `invalid_input` for a name that is none.
+    pub fn agent(&self, tenant: &Tenant, agent_type: &str, key: &str) -> Result<AgentRef> {
+        Ok(self.agent_by_id(AgentId::new(tenant, agent_type, key)?))
+    }
+
+    /// An agent whose names are checked already.
+    pub fn agent_by_id(&self, agent: AgentId) -> AgentRef {
+        AgentRef::new(self.inner.shared.clone(), agent)
+    }
+
+    /// The transport, to subscribe to topics.
+    pub fn transport(&self) -> &Arc<dyn Transport> {
+        &self.inner.shared.transport
+    }
+
+    /// What the runtime has done since it started.
+    pub fn stats(&self) -> RuntimeStats {
+        self.inner.shared.counters.read()
+    }
+
+    /// Agents with a thread in the store, without loading their state.
+    ///
+    /// # Errors
+    /// `unsupported` without a store; what the store gives.
+    pub async fn threads(&self, query: ThreadQuery) -> Result<ThreadPage> {
+        self.store("list threads")?.threads(query).await
+    }
+
+    /// Agents of a type that are in memory or have messages waiting, in no order.
+    ///
+    /// # Errors
+    /// `not_found` for a type without a pool.
+    pub fn live_agents(&self, tenant: &Tenant, agent_type: &AgentType) -> Result<Vec<AgentInfo>> {
+        let pool = self.pool(agent_type)?;
+        let info = |(key, slot): (AgentKey, crate::pool::SlotInfo)| AgentInfo {
+            agent: AgentId { tenant: tenant.clone(), agent_type: agent_type.clone(), key },
+            active: slot.active,
+            running: slot.woken,
+            queued: slot.queued,
+            version: None,
+        };
+        Ok(pool.live(tenant).into_iter().map(info).collect())
+    }
+
+    /// What is known of one agent, in memory and in the store.
+    ///
+    /// # Errors
+    /// `not_found` for a type without a pool; what the store gives.
+    pub async fn inspect(&self, agent: &AgentId) -> Result<AgentInfo> {
+        let slot = self.pool(&agent.agent_type)?.look(&agent.tenant, &agent.key);
+        let history = match &self.inner.shared.store {
+            Some(store) => {
+                store.history(agentscale_core::checkpoint::HistoryRequest::new(agent.clone(), 1)).await?
+            }
+            None => Vec::new(),
+        };
+        Ok(AgentInfo {
+            agent: agent.clone(),
+            active: slot.is_some_and(|slot| slot.active),
+            running: slot.is_some_and(|slot| slot.woken),
+            queued: slot.map_or(0, |slot| slot.queued),
+            version: history.first().map(|newest| newest.version.0),
+        })
+    }
+
+    /// Messages that could not be handled, oldest first.
+    ///
+    /// # Errors
+    /// `unsupported` without a store; what the store gives.
+    pub async fn dead_letters(&self, after: Option<OutboxCursor>, limit: usize) -> Result<DeadLetterPage> {
+        self.store("list dead letters")?.dead_letters(after, limit).await
+    }
+
+    /// Sends dead letters again, and says how many there were.
+    ///
+    /// # Errors
+    /// `unsupported` without a store; what the store gives.
+    pub async fn redrive(&self, ids: Vec<MessageId>) -> Result<usize> {
+        let entries = self.store("redrive dead letters")?.redrive(ids).await?;
+        let outbox = &self.inner.shared.outbox;
+        for entry in &entries {
+            if !outbox.send_entry(entry).await {
+                outbox.send_later(entry.message.id);
+            }
+        }
+        Ok(entries.len())
+    }
+
+    /// Forgets checkpoints of one pool's threads by the pool's policy, for one tenant.
+    ///
+    /// # Errors
+    /// `not_found` for a type without a pool; `unsupported` without a store; what the store gives.
+    pub async fn prune(&self, agent: &AgentId) -> Result<Pruned> {
+        let policy = self.pool(&agent.agent_type)?.options().retention.clone();
+        self.store("prune thread")?.prune(PruneRequest::thread(agent.clone(), policy)).await
+    }
+
+    /// Stops taking messages from outside, lets the turns in flight end, and cuts off what is left after `patience`.
+    pub async fn drain(&self, patience: Duration) -> Drained {
+        let shared = &self.inner.shared;
+        let ends = Instant::now() + patience;
+        shared.draining.store(true, Ordering::SeqCst);
+        let quiet = async {
+            loop {
+                let idle = shared.idle.notified();
+                tokio::pin!(idle);
+                idle.as_mut().enable();
+                if shared.counters.waiting.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                idle.await;
+            }
+        };
+        let in_time = timeout_at(ends, quiet).await;
+        let cut_off = match in_time {
+            Ok(()) => 0,
+            Err(_) => shared.counters.waiting.load(Ordering::Acquire),
+        };
+        shared.stop.cancel();
+        shared.tasks.close();
+        shared.tasks.wait().await;
+        Drained { cut_off }
+    }
+
+    fn pool(&self, agent_type: &AgentType) -> Result<&Arc<dyn AnyPool>> {
+        self.inner
+            .pools
+            .get(agent_type)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "find pool").with_context("pool", agent_type))
+    }
+
+    fn store(&self, operation: &'static str) -> Result<&Arc<dyn CheckpointStore>> {
+        self.inner.shared.store.as_ref().ok_or_else(|| crate::turn::missing(operation))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+    }
+}
+
+/// Looks after idle agents until the runtime stops.
+async fn sweep(shared: Arc<Shared>, pools: Vec<Arc<dyn AnyPool>>) {
+    let started = Instant::now();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(shared.config.sweep_interval) => {}
+            () = shared.stop.cancelled() => return,
+        }
+        let seconds = u32::try_from(started.elapsed().as_secs()).unwrap_or(u32::MAX);
+        shared.coarse_seconds.store(seconds, Ordering::Relaxed);
+        let pressure = resident_bytes().is_some_and(|bytes| bytes > shared.config.memory_pressure_bytes);
+        for pool in &pools {
+            pool.sweep(pressure);
+        }
+    }
+}
