@@ -1,6 +1,8 @@
 //! The vocabulary of agentscale: envelope, clock, errors, traits, tower layers, transports.
 
 pub mod checkpoint;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod ids;
 mod json;
@@ -10,6 +12,8 @@ pub mod llm;
 mod message;
 pub mod metrics;
 mod stamp;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod time;
 pub mod transport;
 

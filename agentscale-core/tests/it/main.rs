@@ -4,3 +4,4 @@ mod envelope;
 mod layers;
 mod metrics;
 mod time;
+mod transport;

@@ -43,7 +43,8 @@ fn violations(packages: &[Package], peers: &Path) -> Vec<String> {
             continue;
         };
         for dependency in package.dependencies.iter().filter(|d| is_inner(d, packages)) {
-            if !allowed.contains(&dependency.name.as_str()) {
+            // A crate names itself where its tests use its own features.
+            if dependency.name != package.name && !allowed.contains(&dependency.name.as_str()) {
                 wrong.push(format!("{} must not depend on {}", package.name, dependency.name));
             }
         }

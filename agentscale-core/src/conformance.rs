@@ -1,0 +1,3 @@
+//! Suites that hold a backend to the promises of its trait, one named test for each. Feature `conformance`.
+
+pub mod transport;

@@ -1,0 +1,5 @@
+//! What tests of agents, layers and backends use. Feature `testkit`.
+
+mod paused;
+
+pub use paused::{PausedClock, PausedRuntime};
