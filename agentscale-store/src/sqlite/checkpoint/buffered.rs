@@ -1,0 +1,113 @@
+//! What is known of threads that commit *buffered*: enough to check a commit without the writer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use agentscale_core::checkpoint::{Epoch, Version};
+use agentscale_core::{AgentId, Error};
+
+/// Threads that are remembered beyond their last queued commit.
+const REMEMBERED: usize = 100_000;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Buffered {
+    lines: Arc<Mutex<Lines>>,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    by_thread: HashMap<AgentId, Line>,
+    queued: usize,
+    failed: usize,
+}
+
+#[derive(Debug)]
+struct Line {
+    epoch: Epoch,
+    version: Version,
+    queued: usize,
+    failed: Option<Error>,
+}
+
+/// Belongs to a queued commit; says what became of it.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    thread: AgentId,
+    buffered: Buffered,
+}
+
+impl Buffered {
+    /// Takes a commit into account that fits the known tip; `None` where it does not fit or no tip is
+    /// known: the writer decides then.
+    pub(super) fn enter(&self, thread: &AgentId, epoch: Epoch, expected: Version) -> Option<Receipt> {
+        let mut lines = self.lines();
+        let line = lines.by_thread.get_mut(thread)?;
+        if line.epoch != epoch || line.version != expected || line.failed.is_some() {
+            return None;
+        }
+        line.version = Version(expected.0 + 1);
+        line.queued += 1;
+        lines.queued += 1;
+        Some(Receipt { thread: thread.clone(), buffered: self.clone() })
+    }
+
+    /// Remembers a tip that the writer gave.
+    pub(super) fn learn(&self, thread: AgentId, epoch: Epoch, version: Version) {
+        let mut lines = self.lines();
+        if lines.by_thread.len() >= REMEMBERED {
+            lines.by_thread.retain(|_, line| line.queued > 0 || line.failed.is_some());
+        }
+        let line = lines.by_thread.entry(thread).or_insert(Line { epoch, version, queued: 0, failed: None });
+        // Commits of the same owner that are queued already have moved the line on.
+        line.version = if line.epoch == epoch { line.version.max(version) } else { version };
+        line.epoch = epoch;
+    }
+
+    /// Forgets a thread whose tip moved by another way than a commit.
+    pub(super) fn forget(&self, thread: &AgentId) {
+        let mut lines = self.lines();
+        if lines.by_thread.get(thread).is_some_and(|line| line.queued == 0 && line.failed.is_none()) {
+            lines.by_thread.remove(thread);
+        }
+    }
+
+    /// The error of a queued commit of this thread, told once.
+    pub(super) fn take_failure(&self, thread: &AgentId) -> Option<Error> {
+        let mut lines = self.lines();
+        if lines.failed == 0 {
+            return None;
+        }
+        let line = lines.by_thread.get_mut(thread)?;
+        let error = line.failed.take()?;
+        if line.queued == 0 {
+            lines.by_thread.remove(thread);
+        }
+        lines.failed -= 1;
+        Some(error)
+    }
+
+    /// Whether commits of any thread are queued.
+    pub(super) fn is_pending(&self) -> bool {
+        self.lines().queued > 0
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        // Nothing under the lock panics half way through a change.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Receipt {
+    pub(super) fn written(self, error: Option<Error>) {
+        let mut lines = self.buffered.lines();
+        lines.queued -= 1;
+        let Some(line) = lines.by_thread.get_mut(&self.thread) else { return };
+        line.queued -= 1;
+        if let Some(error) = error
+            && line.failed.is_none()
+        {
+            line.failed = Some(error);
+            lines.failed += 1;
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Operations that come seldom: each runs its own statements within the transaction of its batch.
+
+use std::collections::BTreeSet;
+
+use agentscale_core::checkpoint::{
+    Attempted, CheckpointInfo, CheckpointOrigin, Commit, CommitId, DeadLetter, DeleteRequest, ForkRequest,
+    OutboxEntry, OutboxMessage, Pruned, Version,
+};
+use agentscale_core::{ErrorKind, MessageId, Result};
+use sqlx::{Row, SqliteConnection};
+
+use super::op::{PruneThreads, Reply, Request};
+use super::segment::{self, Segment};
+use super::tips::{Tip, json};
+use super::writer::{CheckpointWriter, Outcome};
+use super::{codec, read};
+use crate::memory::{fenced, fork_error};
+use crate::retention::{Candidate, leaving};
+use crate::sqlite::map_error;
+
+pub(super) async fn apply(writer: &mut CheckpointWriter, request: Request, segment: &mut Segment) -> Outcome {
+    match request {
+        Request::Attempt(id) => attempt(&mut writer.connection, id).await.map(Ok),
+        Request::Bury(letter) => bury(&mut writer.connection, *letter).await.map(Ok),
+        Request::Redrive(ids) => redrive(&mut writer.connection, ids).await.map(Ok),
+        Request::Fork(fork) => start_fork(writer, *fork, segment).await,
+        Request::Delete(request) => delete(writer, *request, segment).await,
+        Request::Prune(request) => prune(writer, *request).await.map(Ok),
+        Request::Claim(_)
+        | Request::Commit(_)
+        | Request::Steps(_)
+        | Request::Settle(_)
+        | Request::Barrier => Ok(Err(Reply::unexpected())),
+    }
+}
+
+async fn attempt(connection: &mut SqliteConnection, id: MessageId) -> Result<Reply> {
+    let attempts: Option<u32> =
+        sqlx::query_scalar("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1 RETURNING attempts")
+            .bind(id.as_uuid().as_bytes().as_slice())
+            .fetch_optional(connection)
+            .await
+            .map_err(map_error("record attempt"))?;
+    Ok(Reply::Attempted(attempts.map(|attempts| Attempted { attempts })))
+}
+
+async fn bury(connection: &mut SqliteConnection, letter: DeadLetter) -> Result<Reply> {
+    let failed = || map_error("bury message");
+    let id = letter.message.id.as_uuid().as_bytes().as_slice();
+    sqlx::query("DELETE FROM outbox WHERE id = ?1")
+        .bind(id)
+        .execute(&mut *connection)
+        .await
+        .map_err(failed())?;
+    sqlx::query(
+        "INSERT INTO dead_letters (id, tenant, type, key, attempts, cause, message) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(id)
+    .bind(letter.from.tenant.as_str())
+    .bind(letter.from.agent_type.as_str())
+    .bind(letter.from.key.as_str())
+    .bind(letter.attempts)
+    .bind(letter.cause)
+    .bind(Vec::from(letter.message.message))
+    .execute(connection)
+    .await
+    .map_err(failed())?;
+    Ok(Reply::Done)
+}
+
+/// The sender gets a thread where it has none, so that the outbox can name it.
+async fn redrive(connection: &mut SqliteConnection, ids: Vec<MessageId>) -> Result<Reply> {
+    let failed = || map_error("redrive messages");
+    let mut entries = Vec::new();
+    for id in ids {
+        let uuid = id.as_uuid().as_bytes().as_slice();
+        let letter =
+            sqlx::query("DELETE FROM dead_letters WHERE id = ?1 RETURNING tenant, type, key, message")
+                .bind(uuid)
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(failed())?;
+        let Some(letter) = letter else { continue };
+        let column = |place: usize| letter.try_get::<&str, _>(place).map_err(failed());
+        let from = read::agent_id(column(0)?, column(1)?, column(2)?)?;
+        let message: Vec<u8> = letter.try_get(3).map_err(failed())?;
+        sqlx::query(
+            "INSERT INTO threads (tenant, type, key, incarnation, counter, deleted) VALUES (?1, ?2, ?3, 0, 0, 1) \
+             ON CONFLICT (tenant, type, key) DO NOTHING",
+        )
+        .bind(from.tenant.as_str())
+        .bind(from.agent_type.as_str())
+        .bind(from.key.as_str())
+        .execute(&mut *connection)
+        .await
+        .map_err(failed())?;
+        sqlx::query(
+            "INSERT INTO outbox (id, thread, attempts, message) SELECT ?1, id, 0, ?5 FROM threads \
+             WHERE tenant = ?2 AND type = ?3 AND key = ?4 ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(uuid)
+        .bind(from.tenant.as_str())
+        .bind(from.agent_type.as_str())
+        .bind(from.key.as_str())
+        .bind(message.as_slice())
+        .execute(&mut *connection)
+        .await
+        .map_err(failed())?;
+        entries.push(OutboxEntry::new(from, OutboxMessage { id, message: message.into() }, 0));
+    }
+    Ok(Reply::Redriven(entries))
+}
+
+async fn start_fork(writer: &mut CheckpointWriter, request: ForkRequest, segment: &mut Segment) -> Outcome {
+    let source = match read::checkpoint(&mut writer.connection, &request.from, request.at).await {
+        Ok(Some(source)) => source,
+        Ok(None) => return Ok(Err(fork_error(ErrorKind::NotFound, &request.from))),
+        Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Err(error)),
+        Err(error) => return Err(error),
+    };
+    let mut tip = match writer.tips.tip(&request.to) {
+        Some(tip) if tip.version.0 > 0 => return Ok(Err(fork_error(ErrorKind::AlreadyExists, &request.to))),
+        Some(tip) => tip,
+        None => Tip::new(writer.tips.new_id(&mut writer.connection).await?),
+    };
+    let now = writer.clock.unix_micros();
+    let delta = codec::encode(&codec::whole(&source.fields));
+    tip.version = Version(1);
+    tip.base = Version(1);
+    tip.base_bytes = i64::try_from(delta.len()).unwrap_or(i64::MAX);
+    tip.chain_bytes = tip.base_bytes;
+    let id = CommitId(*MessageId::new(now).as_uuid());
+    let origin = CheckpointOrigin::Fork { from: request.from, version: source.info.version };
+    let mut row = Commit::new(id, request.to.clone(), tip.epoch, Version(0), source.info.header.clone());
+    row.stamp = source.info.stamp;
+    segment.claim(&request.to, &tip)?;
+    segment.checkpoint(&row, segment::Version { tip: &tip, delta, origin: Some(json(&origin)) }, now)?;
+    writer.tips.put(request.to.clone(), tip);
+    let info =
+        CheckpointInfo::new(request.to, tip.version, id, tip.epoch, source.info.header, source.info.stamp)
+            .with_origin(origin);
+    Ok(Ok(Reply::Forked(Box::new(info))))
+}
+
+async fn delete(writer: &mut CheckpointWriter, request: DeleteRequest, segment: &mut Segment) -> Outcome {
+    let Some(tip) = writer.tips.tip(&request.thread).filter(|tip| tip.epoch == request.epoch) else {
+        return Ok(Err(fenced("delete thread", &request.thread)));
+    };
+    for statement in [
+        "DELETE FROM checkpoints WHERE thread = ?1",
+        "DELETE FROM outcomes WHERE thread = ?1",
+        "DELETE FROM steps WHERE thread = ?1",
+        "DELETE FROM outbox WHERE thread = ?1",
+        "UPDATE threads SET deleted = 1 WHERE id = ?1",
+    ] {
+        sqlx::query(statement)
+            .bind(tip.id)
+            .execute(&mut writer.connection)
+            .await
+            .map_err(map_error("delete thread"))?;
+    }
+    segment.forget(tip.id);
+    writer.tips.put(request.thread, Tip::empty(tip.id, tip.epoch));
+    Ok(Ok(Reply::Done))
+}
+
+async fn prune(writer: &mut CheckpointWriter, request: PruneThreads) -> Result<Reply> {
+    let now = writer.clock.unix_micros();
+    let mut pruned = Pruned::default();
+    for thread in &request.threads {
+        let left = request.limit - pruned.checkpoints;
+        let (checkpoints, more) = prune_thread(&mut writer.connection, *thread, &request, left, now).await?;
+        pruned.checkpoints += checkpoints;
+        pruned.more |= more;
+        let outcomes = sqlx::query("DELETE FROM outcomes WHERE thread = ?1 AND until <= ?2")
+            .bind(thread)
+            .bind(now.cast_signed())
+            .execute(&mut writer.connection)
+            .await
+            .map_err(map_error("prune"))?;
+        pruned.outcomes += outcomes.rows_affected();
+    }
+    Ok(Reply::Pruned(pruned))
+}
+
+/// Removes checkpoints; those that a kept one builds on become ghosts until a newer base frees them.
+async fn prune_thread(
+    connection: &mut SqliteConnection,
+    thread: i64,
+    request: &PruneThreads,
+    limit: u64,
+    now: u64,
+) -> Result<(u64, bool)> {
+    let rows: Vec<(i64, i64, i64, bool, bool)> = sqlx::query_as(
+        "SELECT version, base, written, tags IS NOT NULL, ghost FROM checkpoints \
+         WHERE thread = ?1 ORDER BY version DESC",
+    )
+    .bind(thread)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(map_error("prune"))?;
+    let visible = rows.iter().filter(|(.., ghost)| !ghost);
+    let candidates = visible.map(|(version, _, written, tagged, _)| {
+        Candidate::new(Version(version.cast_unsigned()), written.cast_unsigned(), *tagged)
+    });
+    let mut gone = leaving(candidates, &request.policy, now);
+    let more = gone.len() as u64 > limit;
+    gone.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    if gone.is_empty() {
+        return Ok((0, more));
+    }
+    let gone: BTreeSet<i64> = gone.iter().map(|version| version.0.cast_signed()).collect();
+    let stays = |version: &i64, ghost: &bool| !ghost && !gone.contains(version);
+    let needed: Vec<(i64, i64)> = rows
+        .iter()
+        .filter(|(version, .., ghost)| stays(version, ghost))
+        .map(|(version, base, ..)| (*base, *version))
+        .collect();
+    let is_needed = |version: &i64| needed.iter().any(|(base, top)| base <= version && version <= top);
+    let (ghosts, free): (Vec<i64>, Vec<i64>) = rows
+        .iter()
+        .filter(|(version, .., ghost)| !stays(version, ghost))
+        .map(|(version, ..)| *version)
+        .partition(is_needed);
+    for (statement, versions) in [
+        (
+            "UPDATE checkpoints SET ghost = 1 WHERE thread = ?1 AND version IN (SELECT value FROM json_each(?2))",
+            ghosts,
+        ),
+        ("DELETE FROM checkpoints WHERE thread = ?1 AND version IN (SELECT value FROM json_each(?2))", free),
+    ] {
+        sqlx::query(statement)
+            .bind(thread)
+            .bind(json(&versions))
+            .execute(&mut *connection)
+            .await
+            .map_err(map_error("prune"))?;
+    }
+    Ok((gone.len() as u64, more))
+}

@@ -1,0 +1,49 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use agentscale_core::Result;
+use agentscale_core::checkpoint::Durability;
+
+use super::op::Reply;
+
+/// What a store has written since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckpointStats {
+    /// Commits that succeeded.
+    pub commits: u64,
+    /// Transactions.
+    pub batches: u64,
+    /// Transactions that were synced to the device before they were acknowledged.
+    pub syncs: u64,
+}
+
+impl CheckpointStats {
+    /// Commits for each transaction, 0 before the first one.
+    pub fn commits_per_batch(&self) -> f64 {
+        if self.batches == 0 { 0.0 } else { self.commits as f64 / self.batches as f64 }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    commits: AtomicU64,
+    batches: AtomicU64,
+    syncs: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn batch(&self, replies: &[Result<Reply>], level: Durability) {
+        let commits = replies.iter().filter(|reply| matches!(reply, Ok(Reply::Committed(_)))).count();
+        self.commits.fetch_add(commits as u64, Ordering::Relaxed);
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.syncs.fetch_add(u64::from(level == Durability::Disk), Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> CheckpointStats {
+        CheckpointStats {
+            commits: self.commits.load(Ordering::Relaxed),
+            batches: self.batches.load(Ordering::Relaxed),
+            syncs: self.syncs.load(Ordering::Relaxed),
+        }
+    }
+}
