@@ -1,0 +1,3 @@
+//! Promises that cross the crates.
+
+mod turns;
