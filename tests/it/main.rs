@@ -1,3 +1,5 @@
 //! Promises that cross the crates.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
+
 mod turns;
