@@ -1,3 +1,4 @@
 //! Suites that hold a backend to the promises of its trait, one named test for each. Feature `conformance`.
 
+pub mod llm;
 pub mod transport;

@@ -28,7 +28,9 @@ pub use stream::{CompletionEvent, CompletionStream};
 /// Deadlines are the caller's: drop the future, or put a timeout layer before the provider.
 ///
 /// # For implementors
-/// An answer that broke off is an error, never a short [`Completion`]. Errors carry the kind that a caller acts
+/// An answer that broke off is an error, never a short [`Completion`]. A request without messages is
+/// `invalid_input`, one that demands more than the capabilities name is `unsupported` and never half done
+/// ([`LlmCapabilities::check`] says both). Errors carry the kind that a caller acts
 /// on: `rate_limited` and `overloaded` with their `retry_after` where the other side gave one, `unauthenticated`
 /// for a bad key, `context_too_long`, `content_refused`, `quota_exceeded`, `unavailable`. No prompt text and no
 /// key stands in an error. The promises are the named tests of the conformance suite.

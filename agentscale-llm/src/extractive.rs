@@ -2,7 +2,7 @@
 
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, Content, LlmCapabilities, LlmProvider, Message,
-    ModelInfo, ResponseFormat, Role, ToolChoice,
+    ModelInfo, Role,
 };
 use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
@@ -69,7 +69,8 @@ impl ExtractiveProvider {
     }
 
     fn answer(&self, request: &CompletionRequest) -> Result<Completion> {
-        check(request)?;
+        self.capabilities().check(request)?;
+        answer::check_model(&request.model, MODEL)?;
         let question = question(&request.messages)?;
         let passages: Vec<_> =
             documents(&request.messages).map(|(at, text)| Passage::new(at, text)).collect();
@@ -99,16 +100,6 @@ impl LlmProvider for ExtractiveProvider {
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
         Ok(answer::word_by_word(self.answer(&request)?))
     }
-}
-
-fn check(request: &CompletionRequest) -> Result<()> {
-    answer::check_model(&request.model, MODEL)?;
-    let beyond = match (&request.tool_choice, &request.response_format) {
-        (ToolChoice::Required | ToolChoice::Tool(_), _) => "tools",
-        (_, ResponseFormat::JsonSchema { .. }) => "structured output",
-        _ => return Ok(()),
-    };
-    Err(Error::new(ErrorKind::Unsupported, "complete by quoting").with_context("asked", beyond))
 }
 
 fn question(messages: &[Message]) -> Result<String> {

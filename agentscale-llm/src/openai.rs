@@ -71,11 +71,7 @@ impl OpenAiProvider {
     }
 
     async fn post(&self, request: &CompletionRequest, model: &str, stream: bool) -> Result<Response> {
-        if request.messages.is_empty() {
-            return Err(
-                Error::new(ErrorKind::InvalidInput, "call openai").with_context("reason", "no messages")
-            );
-        }
+        self.capabilities().check(request)?;
         self.client.post("/chat/completions", &request::chat(request, model, self.limit_field, stream)).await
     }
 }

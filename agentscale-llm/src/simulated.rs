@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use agentscale_core::llm::{
     Completion, CompletionEvent, CompletionRequest, CompletionStream, Content, EmbeddingRequest, Embeddings,
-    LlmCapabilities, LlmProvider, ModelInfo, ResponseFormat,
+    LlmCapabilities, LlmProvider, ModelInfo,
 };
 use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
@@ -88,18 +88,11 @@ impl SimulatedProvider {
     }
 
     fn check(&self, request: &CompletionRequest) -> Result<()> {
+        self.capabilities().check(request)?;
         answer::check_model(&request.model, &self.config().model)?;
-        let refused = |kind, reason: &'static str| {
-            Err(Error::new(kind, "complete in the simulator").with_context("reason", reason))
-        };
-        if request.messages.is_empty() {
-            return refused(ErrorKind::InvalidInput, "no messages");
-        }
-        if matches!(request.response_format, ResponseFormat::JsonSchema { .. }) {
-            return refused(ErrorKind::Unsupported, "structured output");
-        }
         if estimate_input(request) > u64::from(self.config().context_window) {
-            return refused(ErrorKind::ContextTooLong, "longer than the context window");
+            return Err(Error::new(ErrorKind::ContextTooLong, "complete in the simulator")
+                .with_context("context_window", self.config().context_window));
         }
         Ok(())
     }

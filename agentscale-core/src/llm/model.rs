@@ -1,5 +1,8 @@
 use serde::{Deserialize, Serialize};
 
+use super::{CompletionRequest, ResponseFormat, ToolChoice};
+use crate::{Error, ErrorKind, Result};
+
 /// What an [`LlmProvider`](super::LlmProvider) can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,6 +40,27 @@ impl LlmCapabilities {
     pub fn with_embeddings(mut self) -> Self {
         self.embeddings = true;
         self
+    }
+}
+
+impl LlmCapabilities {
+    /// Whether a request can be answered: what a provider does first of all.
+    ///
+    /// Tools that the model may but need not call are no demand.
+    ///
+    /// # Errors
+    /// `invalid_input` for a request without messages; `unsupported` for one that demands more than this.
+    pub fn check(&self, request: &CompletionRequest) -> Result<()> {
+        if request.messages.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "complete").with_context("reason", "no messages"));
+        }
+        let demands_tool = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Tool(_));
+        let lacking = match &request.response_format {
+            _ if demands_tool && !self.tools => "tools",
+            ResponseFormat::JsonSchema { .. } if !self.structured_output => "structured output",
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::Unsupported, "complete").with_context("demanded", lacking))
     }
 }
 

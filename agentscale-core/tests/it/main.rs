@@ -3,5 +3,6 @@
 mod envelope;
 mod layers;
 mod metrics;
+mod scripted_provider;
 mod time;
 mod transport;

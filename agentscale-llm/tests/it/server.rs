@@ -90,6 +90,13 @@ impl Server {
         Self::start(move |_| reply.clone()).await
     }
 
+    /// Serves until the runtime ends.
+    pub(crate) fn detach(self) -> String {
+        let url = self.url.clone();
+        std::mem::forget(self);
+        url
+    }
+
     pub(crate) fn requests(&self) -> Vec<Recorded> {
         self.requests.lock().unwrap().clone()
     }

@@ -1,0 +1,38 @@
+use crate::Json;
+use crate::llm::{CompletionRequest, Message, ResponseFormat, ToolChoice, ToolSpec};
+
+/// Stands in prompts whose errors are looked through.
+pub(super) const MARK: &str = "prompt-mark-7Q";
+
+pub(super) fn question() -> CompletionRequest {
+    let rules = Message::system(format!("Answer in one sentence. {MARK}"));
+    let question = Message::user("How long does a lease last?");
+    CompletionRequest::new(vec![rules, question.with_document("leases.md:3", "A lease lasts ten seconds.")])
+}
+
+pub(super) fn demanding_a_tool() -> CompletionRequest {
+    let mut request = question().with_tools(vec![find_tool()]);
+    request.tool_choice = ToolChoice::Tool("find".to_owned());
+    request
+}
+
+pub(super) fn find_tool() -> ToolSpec {
+    ToolSpec {
+        name: "find".to_owned(),
+        description: "Finds passages about leases.".to_owned(),
+        parameters: json(
+            r#"{"type":"object","properties":{"words":{"type":"string"}},"required":["words"],"additionalProperties":false}"#,
+        ),
+    }
+}
+
+pub(super) fn demanding_json() -> CompletionRequest {
+    let schema = json(
+        r#"{"type":"object","properties":{"seconds":{"type":"integer"}},"required":["seconds"],"additionalProperties":false}"#,
+    );
+    question().with_response_format(ResponseFormat::JsonSchema { name: "lease".to_owned(), schema })
+}
+
+pub(super) fn json(text: &str) -> Json {
+    Json::parse(text).expect("the suite's texts are json")
+}
