@@ -1,4 +1,5 @@
 //! Suites that hold a backend to the promises of its trait, one named test for each. Feature `conformance`.
 
+pub mod knowledge;
 pub mod llm;
 pub mod transport;

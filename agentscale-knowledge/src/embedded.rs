@@ -132,9 +132,9 @@ impl EmbeddedKnowledge {
     /// `internal` when a task had panicked.
     pub async fn close(self) -> Result<()> {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        let readers = self.readers.clone();
+        // The writing connection closes last: it then folds SQLite's log into the database.
+        self.readers.close().await;
         drop(self);
-        readers.close().await;
         for task in tasks {
             task.await
                 .map_err(|error| Error::new(ErrorKind::Internal, "close knowledge").with_source(error))?;

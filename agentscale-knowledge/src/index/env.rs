@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agentscale_core::Result;
+use agentscale_core::{Error, ErrorKind, Result};
 use heed::{BytesDecode, BytesEncode, CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, WithoutTls};
 
 use super::error::native;
@@ -24,7 +24,22 @@ pub(super) fn open(dir: &Path, map_bytes: usize) -> Result<LmdbEnv> {
     let env = unsafe { options.flags(EnvFlags::NO_META_SYNC).open(dir) };
     let env = env.map_err(|error| native("open vector index", error))?;
     env.clear_stale_readers().map_err(|error| native("open vector index", error))?;
+    check_length(&env)?;
     Ok(env)
+}
+
+/// A file that was cut short would end the process at the first access to a page that it lacks.
+fn check_length(env: &LmdbEnv) -> Result<()> {
+    let page = u64::from(env.unnamed_database_stat().page_size);
+    let needed = (env.info().last_page_number as u64 + 1) * page;
+    let length = env.real_disk_size().map_err(|error| native("open vector index", error))?;
+    if length < needed {
+        return Err(Error::new(ErrorKind::Corrupt, "open vector index")
+            .with_context("path", env.path().display())
+            .with_context("bytes", length)
+            .with_context("needed", needed));
+    }
+    Ok(())
 }
 
 /// Makes the named table where it is missing.
