@@ -1,0 +1,69 @@
+//! The suite of the trait over each store and each way to hold one.
+
+use std::sync::Arc;
+
+use agentscale_core::CheckpointStore;
+use agentscale_core::checkpoint::StateLimits;
+use agentscale_core::conformance::checkpoint::CheckpointStoreHarness;
+use agentscale_core::time::SystemClock;
+use agentscale_store::{InMemoryCheckpointStore, SqliteCheckpointConfig, SqliteCheckpointStore};
+use async_trait::async_trait;
+use tempfile::TempDir;
+
+struct Memory;
+
+#[async_trait]
+impl CheckpointStoreHarness for Memory {
+    async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
+        Arc::new(InMemoryCheckpointStore::new().with_limits(limits))
+    }
+}
+
+struct Sqlite(TempDir);
+
+impl Sqlite {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder is made"))
+    }
+
+    async fn open(&self, limits: StateLimits) -> SqliteCheckpointStore {
+        let mut config = SqliteCheckpointConfig::default();
+        config.limits = limits;
+        config.retention = None;
+        let clock = Arc::new(SystemClock::new());
+        SqliteCheckpointStore::open_with(self.0.path().join("checkpoints.db"), config, clock)
+            .await
+            .expect("the store opens")
+    }
+}
+
+#[async_trait]
+impl CheckpointStoreHarness for Sqlite {
+    async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
+        Arc::new(self.open(limits).await)
+    }
+}
+
+/// Held through one pointer more than the suite itself does.
+struct Pointers(Sqlite);
+
+#[async_trait]
+impl CheckpointStoreHarness for Pointers {
+    async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
+        let boxed: Box<dyn CheckpointStore> = Box::new(self.0.open(limits).await);
+        let shared: Arc<dyn CheckpointStore> = Arc::new(boxed);
+        Arc::new(shared)
+    }
+}
+
+mod memory {
+    agentscale_core::checkpoint_store_conformance!(super::Memory);
+}
+
+mod sqlite {
+    agentscale_core::checkpoint_store_conformance!(super::Sqlite::new());
+}
+
+mod pointers {
+    agentscale_core::checkpoint_store_conformance!(super::Pointers(super::Sqlite::new()));
+}
