@@ -11,6 +11,7 @@ mod commit;
 mod outbox;
 mod read;
 mod retention;
+mod set;
 mod state;
 mod upcast;
 
@@ -26,6 +27,7 @@ pub use read::{
     ThreadPage, ThreadQuery,
 };
 pub use retention::{PruneRequest, Pruned, RetentionPolicy};
+pub use set::StoreSet;
 pub use state::{Codec, Field, FieldWrite, StateHeader, StateLimits};
 pub use upcast::{Upcaster, Upcasters};
 

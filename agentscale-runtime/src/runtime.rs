@@ -8,6 +8,7 @@ use std::time::Duration;
 use agentscale_core::checkpoint::{
     CheckpointStore, DeadLetterPage, OutboxCursor, PruneRequest, Pruned, ThreadPage, ThreadQuery, Upcasters,
 };
+use agentscale_core::metrics::{Histogram, HistogramSnapshot, Metric, Metrics};
 use agentscale_core::transport::Attachment;
 use agentscale_core::{
     AgentId, AgentKey, AgentType, Clock, Error, ErrorKind, HybridClock, KnowledgeClient, LlmProvider,
@@ -32,6 +33,12 @@ mod builder;
 
 pub use builder::RuntimeBuilder;
 
+const TURN_OVERHEAD: Metric = Metric::new(
+    "agentscale_turn_overhead_seconds",
+    "Time of a kept turn from its start to its commit, less the time that it waited for models.",
+)
+.in_seconds();
+
 /// What every pool and turn of a runtime shares.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -45,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) store: Option<Arc<dyn CheckpointStore>>,
     pub(crate) knowledge: Option<Arc<dyn KnowledgeClient>>,
     pub(crate) llm: Option<Arc<dyn LlmProvider>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) turn_overhead: Histogram,
     pub(crate) upcasters: Upcasters,
     pub(crate) permits: Arc<Permits>,
     pub(crate) blocking: BlockingPool,
@@ -128,6 +137,16 @@ impl Runtime {
     /// The transport, to subscribe to topics.
     pub fn transport(&self) -> &Arc<dyn Transport> {
         &self.inner.shared.transport
+    }
+
+    /// The registry that the runtime records its metrics in.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.shared.metrics
+    }
+
+    /// The time of a kept turn from its start to its commit, less what it waited for models, in nanoseconds.
+    pub fn turn_overhead(&self) -> HistogramSnapshot {
+        self.inner.shared.turn_overhead.snapshot()
     }
 
     /// What the runtime has done since it started.

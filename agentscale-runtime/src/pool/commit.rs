@@ -21,7 +21,7 @@ impl<A: Agent> Woken<A> {
         message: &AgentMessage,
         handled: Handled<A::State>,
     ) -> Result<(AgentMessage, Vec<AgentMessage>)> {
-        let Handled { mut activation, ending, outbox, turn } = handled;
+        let Handled { mut activation, ending, outbox, turn, .. } = handled;
         let runtime = &self.pool.runtime;
         let body = match ending {
             Ending::Now(Outcome::Reply(body)) | Ending::Recorded(body) => body,

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use agentscale_core::knowledge::Hit;
 use agentscale_core::transport::{Delivery, ReplyTo};
@@ -34,6 +35,7 @@ pub(super) struct Handled<S> {
     pub(super) ending: Ending,
     pub(super) outbox: Vec<AgentMessage>,
     pub(super) turn: Option<TurnId>,
+    pub(super) model_wait: Duration,
 }
 
 pub(super) enum Ending {
@@ -90,14 +92,21 @@ impl<A: Agent> Woken<A> {
         delivery: &Delivery,
         reply_to: &mut Option<ReplyTo>,
     ) -> Result<(AgentMessage, Vec<AgentMessage>)> {
+        let began = self.pool.store().map(|_| Instant::now());
         let handled = self.handle_in_time(delivery, reply_to).await?;
+        let model_wait = handled.model_wait;
         let message = &delivery.message;
         if let Ending::Recorded(body) = handled.ending {
             count(&self.pool.runtime.counters.replayed);
             self.activation = Some(handled.activation);
             return Ok((message.reply(body, self.pool.runtime.stamp()), Vec::new()));
         }
-        self.commit(message, handled).await
+        let done = self.commit(message, handled).await?;
+        if let Some(began) = began {
+            let overhead = began.elapsed().saturating_sub(model_wait);
+            self.pool.runtime.turn_overhead.record_duration(overhead);
+        }
+        Ok(done)
     }
 
     /// Handles a message until its deadline, or until its caller has gone.
@@ -164,6 +173,7 @@ impl<A: Agent> Woken<A> {
                     ending: Ending::Recorded(body),
                     outbox: Vec::new(),
                     turn: None,
+                    model_wait: Duration::ZERO,
                 });
             }
             pool.count_attempt(delivery).await?;
@@ -178,8 +188,9 @@ impl<A: Agent> Woken<A> {
         let handle = pool.agent.handle(&mut turn, message);
         let outcome = Gated::new(handle, &runtime.permits, waits, message.priority).await?;
         let turn = context.durable.as_ref().map(|durable| durable.turn.clone());
+        let model_wait = context.model_wait();
         let outbox = context.into_outbox();
-        Ok(Handled { activation, ending: Ending::Now(outcome), outbox, turn })
+        Ok(Handled { activation, ending: Ending::Now(outcome), outbox, turn, model_wait })
     }
 
     /// The agent's activation, and beside it what the turn recalls.

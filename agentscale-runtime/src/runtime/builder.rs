@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
-use agentscale_core::checkpoint::{CheckpointStore, Durability, Upcasters};
+use agentscale_core::checkpoint::{CheckpointStore, Durability, StoreSet, Upcasters};
+use agentscale_core::metrics::Metrics;
 use agentscale_core::time::SystemClock;
 use agentscale_core::transport::{DirectTransport, DirectTransportConfig, Inbox, Subscription};
 use agentscale_core::{
@@ -14,7 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Inner, Runtime, Shared, sweep};
+use super::{Inner, Runtime, Shared, TURN_OVERHEAD, sweep};
 use crate::agent::Agent;
 use crate::blocking::BlockingPool;
 use crate::config::{Pool, RuntimeConfig};
@@ -36,6 +37,7 @@ pub struct RuntimeBuilder {
     folder: Option<PathBuf>,
     knowledge: Option<Arc<dyn KnowledgeClient>>,
     llm: Option<Arc<dyn LlmProvider>>,
+    metrics: Metrics,
     upcasters: Upcasters,
     pools: Vec<(String, Pool, MakePool)>,
 }
@@ -59,6 +61,15 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// Sets what keeps the agents' threads, and locks its folder, if it has one, until the runtime is gone.
+    #[must_use]
+    pub fn stores(mut self, stores: impl Into<StoreSet>) -> Self {
+        let StoreSet { checkpoints, folder, .. } = stores.into();
+        self.store = Some(checkpoints);
+        self.folder = folder.or(self.folder);
         self
     }
 
@@ -87,6 +98,13 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn llm(mut self, provider: impl LlmProvider) -> Self {
         self.llm = Some(Arc::new(provider));
+        self
+    }
+
+    /// Sets the registry that the runtime records its metrics in; one of its own by default.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
         self
     }
 
@@ -138,6 +156,8 @@ impl RuntimeBuilder {
             store: self.store,
             knowledge: self.knowledge,
             llm: self.llm,
+            turn_overhead: self.metrics.histogram(&TURN_OVERHEAD, &[])?,
+            metrics: self.metrics,
             upcasters: self.upcasters,
             permits: Arc::new(Permits::new(config.max_concurrent_turns)),
             blocking: BlockingPool::new(config.blocking_threads),

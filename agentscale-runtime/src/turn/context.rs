@@ -1,5 +1,6 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(crate) struct TurnContext<'a> {
     pub(crate) ends: Option<Instant>,
     pub(crate) waits: &'a Waits,
     steps: AtomicU32,
+    /// Nanoseconds that the turn waited for models.
+    model_nanos: AtomicU64,
     outbox: Mutex<Vec<AgentMessage>>,
 }
 
@@ -59,6 +62,7 @@ impl<'a> TurnContext<'a> {
             ends: None,
             waits,
             steps: AtomicU32::new(0),
+            model_nanos: AtomicU64::new(0),
             outbox: Mutex::new(Vec::new()),
         }
     }
@@ -73,6 +77,15 @@ impl<'a> TurnContext<'a> {
 
     pub(crate) fn begin_step(&self) -> u32 {
         self.steps.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Waits for a model, and keeps account of how long.
+    pub(crate) async fn wait_for_model<T>(&self, answer: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let answer = answer.await;
+        let waited = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.model_nanos.fetch_add(waited, Ordering::Relaxed);
+        answer
     }
 
     /// What is left of the turn's time.
@@ -112,6 +125,10 @@ impl<'a> TurnContext<'a> {
     /// Keeps a message until the turn has committed.
     pub(crate) fn leave(&self, message: AgentMessage) {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+    }
+
+    pub(crate) fn model_wait(&self) -> Duration {
+        Duration::from_nanos(self.model_nanos.load(Ordering::Relaxed))
     }
 
     pub(crate) fn into_outbox(self) -> Vec<AgentMessage> {

@@ -21,7 +21,7 @@ impl<'a> TurnLlm<'a> {
     pub async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
         let provider = self.provider()?;
         let (step, hash) = self.begin(&request)?;
-        self.context.run_step(step, hash, async move { provider.complete(request).await }).await
+        self.context.run_step(step, hash, self.context.wait_for_model(provider.complete(request))).await
     }
 
     /// Asks for an answer in parts, each text given to `on_text` as it comes; a repeated turn gets the journaled
@@ -51,7 +51,7 @@ impl<'a> TurnLlm<'a> {
             }
             Err(Error::new(ErrorKind::Unavailable, "read completion stream"))
         };
-        let completion = self.context.run_step(step, hash, relay).await?;
+        let completion = self.context.run_step(step, hash, self.context.wait_for_model(relay)).await?;
         if !shown {
             on_text(&completion.text());
         }
