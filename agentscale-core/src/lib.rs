@@ -11,6 +11,7 @@ pub mod layers;
 pub mod llm;
 mod message;
 pub mod metrics;
+pub mod observe;
 mod stamp;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -27,6 +28,7 @@ pub use message::{
     Address, AgentMessage, Body, CallChain, ContentType, Deadline, Destination, MessageId, MessageKind,
     Priority, TraceContext,
 };
+pub use observe::Observer;
 pub use stamp::{HybridClock, Stamp};
 pub use time::Clock;
 pub use transport::{Transport, TransportExt};

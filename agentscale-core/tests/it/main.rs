@@ -1,6 +1,7 @@
 //! The promises of the vocabulary.
 
 mod envelope;
+mod invariants;
 mod layers;
 mod metrics;
 mod scripted_provider;
