@@ -12,6 +12,7 @@ pub mod llm;
 mod message;
 pub mod metrics;
 pub mod observe;
+pub mod service;
 mod stamp;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -1,4 +1,6 @@
 //! Language models: one vocabulary for every provider.
+//!
+//! `docs/write-a-provider.md` shows how to write one.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -93,3 +95,8 @@ macro_rules! forward {
 
 forward!(Arc);
 forward!(Box);
+
+/// Compiles and runs the examples of the page.
+#[cfg(all(doctest, feature = "conformance"))]
+#[doc = include_str!("../../docs/write-a-provider.md")]
+struct WriteAProvider;

@@ -4,7 +4,6 @@ use agentscale_core::llm::{
     Completion, CompletionEvent, CompletionRequest, CompletionStream, FinishReason, Message, Usage,
 };
 use agentscale_core::{Error, ErrorKind, Result};
-use futures::stream;
 
 use crate::tokens::{estimate_input, estimate_tokens, start_of};
 
@@ -26,7 +25,7 @@ pub(crate) fn completion(request: &CompletionRequest, text: &str, model: &str) -
 pub(crate) fn word_by_word(completion: Completion) -> CompletionStream {
     let mut events: Vec<_> = words(&completion.text()).map(CompletionEvent::Text).collect();
     events.push(CompletionEvent::Finished(completion));
-    CompletionStream::new(stream::iter(events.into_iter().map(Ok)))
+    CompletionStream::from_events(events.into_iter().map(Ok))
 }
 
 pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {

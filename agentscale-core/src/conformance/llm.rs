@@ -1,7 +1,8 @@
 //! The promises of [`LlmProvider`](crate::LlmProvider).
 //!
 //! Put `agentscale_core::llm_provider_conformance!(provider)` into a test module, with an expression that makes a
-//! provider and may await: it becomes one `#[test]` for each promise. A promise about something that the provider's
+//! provider and may await: it becomes one `#[test]` for each promise. `llm_provider_conformance!(run provider)` holds
+//! all of them where it stands, one after the other. A promise about something that the provider's
 //! capabilities do not name is that asking for it is `unsupported`.
 
 use std::future::Future;
@@ -28,8 +29,14 @@ pub fn run(case: impl Future<Output = ()>) {
 /// Makes each promise of `LlmProvider` a `#[test]` over a provider.
 #[macro_export]
 macro_rules! llm_provider_conformance {
+    (run $provider:expr) => {
+        $crate::llm_provider_conformance! { @list run $provider }
+    };
     ($provider:expr) => {
-        $crate::llm_provider_conformance! { @cases $provider;
+        $crate::llm_provider_conformance! { @list tests $provider }
+    };
+    (@list $way:ident $provider:expr) => {
+        $crate::llm_provider_conformance! { @cases $way $provider;
             answers::a_question_is_answered_by_the_assistant
             answers::documents_and_earlier_turns_are_taken
             answers::usage_counts_cached_tokens_within_input_tokens
@@ -53,7 +60,15 @@ macro_rules! llm_provider_conformance {
             embeddings::no_texts_have_no_vectors
         }
     };
-    (@cases $provider:expr; $($group:ident :: $case:ident)*) => {
+    (@cases run $provider:expr; $($group:ident :: $case:ident)*) => {
+        $(
+            $crate::conformance::llm::run(async {
+                let provider = $provider;
+                $crate::conformance::llm::$group::$case(&provider).await;
+            });
+        )*
+    };
+    (@cases tests $provider:expr; $($group:ident :: $case:ident)*) => {
         $(
             #[test]
             fn $case() {

@@ -37,6 +37,15 @@ impl CompletionStream {
         Self { events: Box::pin(events), over: false }
     }
 
+    /// A stream of events that are there already.
+    pub fn from_events<I>(events: I) -> Self
+    where
+        I: IntoIterator<Item = Result<CompletionEvent>>,
+        I::IntoIter: Send + 'static,
+    {
+        Self::new(futures::stream::iter(events))
+    }
+
     /// The next event; `None` behind `Finished` or an error.
     ///
     /// # Cancel safety

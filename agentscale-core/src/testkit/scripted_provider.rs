@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::{StreamExt, stream};
+use futures::stream;
 use tokio::time::sleep;
 
 use crate::llm::{
@@ -211,7 +211,7 @@ impl LlmProvider for ScriptedProvider {
     }
 
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
-        let items = match self.next(request).await? {
+        let items: Vec<_> = match self.next(request).await? {
             Outcome::Answer(completion) => {
                 let parts = parts(&completion).into_iter().map(Ok);
                 parts.chain([Ok(CompletionEvent::Finished(completion))]).collect()
@@ -222,7 +222,7 @@ impl LlmProvider for ScriptedProvider {
             Outcome::Fail(error) => vec![Err(error)],
             Outcome::Hang => return Ok(CompletionStream::new(stream::pending())),
         };
-        Ok(CompletionStream::new(stream::iter(items).boxed()))
+        Ok(CompletionStream::from_events(items))
     }
 
     async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {

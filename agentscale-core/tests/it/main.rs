@@ -5,5 +5,6 @@ mod invariants;
 mod layers;
 mod metrics;
 mod scripted_provider;
+mod service;
 mod time;
 mod transport;

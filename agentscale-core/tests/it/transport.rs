@@ -51,3 +51,15 @@ mod encoding {
 
     agentscale_core::transport_conformance!(InProcess(|direct| Arc::new(EncodingTransport::new(direct))));
 }
+
+mod layered {
+    use super::{Arc, InProcess};
+    use agentscale_core::layers::{TimeoutConfig, TimeoutLayer};
+    use agentscale_core::service::ServiceTransport;
+    use std::time::Duration;
+
+    agentscale_core::transport_conformance!(InProcess(|direct| {
+        let timeout = TimeoutLayer::new(TimeoutConfig { after: Duration::from_secs(3_600) });
+        Arc::new(ServiceTransport::layered(direct, &timeout))
+    }));
+}

@@ -62,7 +62,7 @@ pub(super) fn events(response: Response, model: String) -> CompletionStream {
 /// The answer of a server that does not stream, as a stream.
 pub(super) fn whole(completion: Completion, events: Vec<CompletionEvent>) -> CompletionStream {
     let items = events.into_iter().chain([CompletionEvent::Finished(completion)]);
-    CompletionStream::new(stream::iter(items.map(Ok)))
+    CompletionStream::from_events(items.map(Ok))
 }
 
 struct Reading {
