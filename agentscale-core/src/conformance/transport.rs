@@ -138,6 +138,7 @@ macro_rules! transport_conformance {
             acknowledgement::the_last_attempt_is_followed_by_a_dead_letter_with_its_cause
             acknowledgement::a_receiver_makes_a_message_a_dead_letter
             acknowledgement::a_late_ack_ends_the_redelivery
+            acknowledgement::an_attempt_that_was_replaced_is_not_delivered_again
             acknowledgement::a_delivery_comes_again_to_another_member
             acknowledgement::a_redelivery_waits_for_a_full_mailbox
         }

@@ -54,7 +54,9 @@ pub async fn a_dropped_delivery_comes_again(harness: &dyn TransportHarness, cloc
     let mut subscriber = scene.subscribe(readers().acknowledged()).await;
     scene.publish(scene.news("dropped")).await;
     drop(next(&mut subscriber).await);
+    let dropped = Instant::now();
     let again = next(&mut subscriber).await;
+    assert!(dropped.elapsed() < SETTINGS.ack_wait, "came late, after {:?}", dropped.elapsed());
     assert_eq!((body(&again).as_str(), again.attempt), ("dropped", 2));
     again.ack();
     assert_quiet(&mut subscriber).await;
@@ -140,6 +142,22 @@ pub async fn a_late_ack_ends_the_redelivery(harness: &dyn TransportHarness, cloc
     slow.ack();
     drop(again);
     sleep(SETTINGS.ack_wait * 2).await;
+    assert_quiet(&mut subscriber).await;
+}
+
+/// Giving back what comes again already brings nothing more.
+pub async fn an_attempt_that_was_replaced_is_not_delivered_again(
+    harness: &dyn TransportHarness,
+    clock: Arc<dyn Clock>,
+) {
+    let scene = Scene::new(harness, clock).await;
+    let mut subscriber = scene.subscribe(workers().acknowledged()).await;
+    scene.send(scene.job("slow")).await;
+    let slow = next(&mut subscriber).await;
+    let again = next(&mut subscriber).await;
+    slow.nak(Duration::ZERO);
+    assert_quiet(&mut subscriber).await;
+    again.ack();
     assert_quiet(&mut subscriber).await;
 }
 
