@@ -65,9 +65,9 @@ impl Permits {
                     unwanted.0 = None;
                     self.free.fetch_add(1, Ordering::SeqCst);
                 }
+                // Another thread served that waiter. One that came since saw no free permit, so look again.
                 None => {
                     self.free.fetch_add(1, Ordering::SeqCst);
-                    return;
                 }
             }
         }

@@ -25,7 +25,7 @@ use crate::permits::Permits;
 use crate::pool::{AgentPool, AnyPool, PoolInbox};
 use crate::stats::Counters;
 
-type MakePool = Box<dyn FnOnce(Arc<Shared>) -> (Arc<dyn AnyPool>, Arc<dyn Inbox>) + Send>;
+type MakePool = Box<dyn FnOnce(Arc<Shared>, AgentType) -> (Arc<dyn AnyPool>, Arc<dyn Inbox>) + Send>;
 
 /// Describes a runtime.
 #[derive(Default)]
@@ -118,15 +118,12 @@ impl RuntimeBuilder {
     /// Adds a pool: the agents of one type.
     #[must_use]
     pub fn pool<A: Agent>(mut self, agent_type: &str, agent: A, options: Pool) -> Self {
-        let name = agent_type.to_owned();
-        let (make_name, make_options) = (name.clone(), options.clone());
-        let make: MakePool = Box::new(move |shared| {
-            // `start` has checked the name before it makes the pool.
-            let agent_type = AgentType::new(make_name).expect("a checked name");
+        let make_options = options.clone();
+        let make: MakePool = Box::new(move |shared, agent_type| {
             let pool = Arc::new(AgentPool::new(shared, agent, agent_type, make_options));
             (pool.clone() as Arc<dyn AnyPool>, Arc::new(PoolInbox(pool)) as Arc<dyn Inbox>)
         });
-        self.pools.push((name, options, make));
+        self.pools.push((agent_type.to_owned(), options, make));
         self
     }
 
@@ -172,7 +169,7 @@ impl RuntimeBuilder {
         let (mut pools, mut attachments) = (HashMap::new(), Vec::new());
         for (name, _, make) in self.pools {
             let agent_type = AgentType::new(name)?;
-            let (pool, inbox) = make(shared.clone());
+            let (pool, inbox) = make(shared.clone(), agent_type.clone());
             attachments.push(shared.transport.attach(Subscription::pool(agent_type.clone()), inbox).await?);
             pools.insert(agent_type, pool);
         }
