@@ -110,7 +110,7 @@ fn is_end(sentence: &str, next: &str) -> bool {
     if !bare.ends_with(['.', '!', '?']) || sentence.matches('`').count() % 2 == 1 {
         return false;
     }
-    let begins_small = next.chars().find(|c| c.is_alphanumeric()).is_some_and(char::is_lowercase);
+    let begins_small = next.chars().next().is_some_and(char::is_lowercase);
     let abbreviated = bare.ends_with('.') && is_abbreviation(bare);
     !begins_small && !abbreviated
 }
@@ -193,6 +193,7 @@ mod tests {
     fn a_point_inside_a_sentence_does_not_end_it() {
         let one = "See e.g. Section 4 of v1.2 (cf. Smith) or `a. B` and J. Doe for 3.5 seconds.";
         assert_eq!(texts(one), [(0, one.to_owned())]);
+        assert_eq!(texts("It is `a`. `b` is not.").len(), 2, "code may begin a sentence");
     }
 
     #[test]
