@@ -5,6 +5,7 @@ use std::sync::Arc;
 use agentscale_core::CheckpointStore;
 use agentscale_core::checkpoint::StateLimits;
 use agentscale_core::conformance::checkpoint::CheckpointStoreHarness;
+use agentscale_core::testkit::FaultyStore;
 use agentscale_core::time::SystemClock;
 use agentscale_store::{InMemoryCheckpointStore, SqliteCheckpointConfig, SqliteCheckpointStore};
 use async_trait::async_trait;
@@ -56,6 +57,16 @@ impl CheckpointStoreHarness for Pointers {
     }
 }
 
+/// A fault-injecting store that injects none.
+struct Faultless;
+
+#[async_trait]
+impl CheckpointStoreHarness for Faultless {
+    async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
+        Arc::new(FaultyStore::new(InMemoryCheckpointStore::new().with_limits(limits)))
+    }
+}
+
 mod memory {
     agentscale_core::checkpoint_store_conformance!(super::Memory);
 }
@@ -66,4 +77,8 @@ mod sqlite {
 
 mod pointers {
     agentscale_core::checkpoint_store_conformance!(super::Pointers(super::Sqlite::new()));
+}
+
+mod faultless {
+    agentscale_core::checkpoint_store_conformance!(super::Faultless);
 }

@@ -2,3 +2,6 @@
 
 mod conformance;
 mod durability;
+mod files;
+mod processes;
+mod scene;
