@@ -122,7 +122,7 @@ impl EmbeddedBuilder {
     /// `invalid_input` without an embedder and without a length of vectors; `conflict` when the folder is
     /// in use or was filled by another embedder; `corrupt` for a database that cannot be read;
     /// `unsupported` for one of a newer version; `unavailable` when the folder cannot be used. None of
-    /// these changes what is in the folder.
+    /// these changes what was in the folder.
     pub async fn open(self) -> Result<EmbeddedKnowledge> {
         if self.dimensions == 0 {
             return Err(Error::new(ErrorKind::InvalidInput, "open knowledge")
