@@ -54,7 +54,8 @@ impl EmbeddedKnowledge {
         answer.lag = Lag::default();
         for attempt in 1..=ATTEMPTS {
             let ranked = self.rank(&search, needed).await?;
-            let page: Vec<(i64, f32)> = ranked.into_iter().skip(place.offset).take(query.limit + 1).collect();
+            let page: Vec<(i64, f32)> =
+                ranked.into_iter().skip(place.offset).take(query.limit.saturating_add(1)).collect();
             let shown = &page[..page.len().min(query.limit)];
             answer.hits = self.hits(scope, shown).await?;
             if page.len() > shown.len() {
