@@ -1,6 +1,7 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use agentscale_core::checkpoint::StoreSet;
 use agentscale_core::{CheckpointStore, Error, ErrorKind, Result};
 
 use crate::{InMemoryCheckpointStore, SqliteCheckpointStore};
@@ -10,6 +11,7 @@ use crate::{InMemoryCheckpointStore, SqliteCheckpointStore};
 pub struct Stores {
     checkpoints: Arc<dyn CheckpointStore>,
     sqlite: Option<SqliteCheckpointStore>,
+    folder: Option<PathBuf>,
 }
 
 impl Stores {
@@ -25,7 +27,11 @@ impl Stores {
                 .with_source(error)
         })?;
         let store = SqliteCheckpointStore::open(folder.join("checkpoints.db")).await?;
-        Ok(Self { checkpoints: Arc::new(store.clone()), sqlite: Some(store) })
+        Ok(Self {
+            checkpoints: Arc::new(store.clone()),
+            sqlite: Some(store),
+            folder: Some(folder.to_owned()),
+        })
     }
 
     /// Stores that live as long as their process.
@@ -35,7 +41,7 @@ impl Stores {
 
     /// Stores around a checkpoint store of the host's own.
     pub fn with_checkpoints(checkpoints: Arc<dyn CheckpointStore>) -> Self {
-        Self { checkpoints, sqlite: None }
+        Self { checkpoints, sqlite: None, folder: None }
     }
 
     /// Where checkpoints are kept.
@@ -56,6 +62,17 @@ impl Stores {
         match &self.sqlite {
             Some(store) => store.close().await,
             None => Ok(()),
+        }
+    }
+}
+
+/// A runtime that is given these stores locks their folder.
+impl From<Stores> for StoreSet {
+    fn from(stores: Stores) -> Self {
+        let set = Self::new(stores.checkpoints);
+        match stores.folder {
+            Some(folder) => set.in_folder(folder),
+            None => set,
         }
     }
 }

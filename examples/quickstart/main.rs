@@ -1,0 +1,54 @@
+//! Asks a question of a folder of documents: researcher agents read a share each, a coordinator gathers what they
+//! found, and the answer cites file and line. Killed at any moment, the same command goes on where it stopped.
+
+mod agents;
+mod args;
+mod corpus;
+mod progress;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use agentscale::prelude::*;
+use clap::Parser;
+
+use args::Args;
+use report::Report;
+
+/// The arguments cannot be used; as for those that clap refuses.
+const UNUSABLE: u8 = 2;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    match run::run(&args).await {
+        Ok(report) => show(&args, &report),
+        Err(error) => {
+            eprintln!("quickstart: {}", describe(&error));
+            let unusable = matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound);
+            ExitCode::from(if unusable { UNUSABLE } else { 1 })
+        }
+    }
+}
+
+fn show(args: &Args, report: &Report) -> ExitCode {
+    let shown = if args.json { report.print_json() } else { report.print_text() };
+    match shown {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quickstart: cannot print the answer: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn describe(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

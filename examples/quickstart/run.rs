@@ -1,0 +1,148 @@
+//! One run: open what is kept, begin or go on, wait for the answer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use agentscale::core::TransportExt;
+use agentscale::core::checkpoint::ThreadQuery;
+use agentscale::core::time::SystemClock;
+use agentscale::core::transport::{MailboxLimits, Subscription};
+use agentscale::knowledge::{EmbeddedKnowledge, LexicalEmbedder};
+use agentscale::llm::openai::OpenAiConfig;
+use agentscale::llm::{ExtractiveProvider, OpenAiProvider};
+use agentscale::prelude::*;
+use agentscale::runtime::RuntimeConfig;
+use agentscale::store::Stores;
+
+use crate::agents::{
+    ANSWERS, COORDINATOR, Coordinator, Order, RESEARCHER, Researcher, Standing, researcher_key,
+};
+use crate::args::Args;
+use crate::corpus::Corpus;
+use crate::progress::Progress;
+use crate::report::{Figures, Report};
+
+const DEFAULT_MODEL: &str = "gpt-4o-mini";
+/// Longer than any run of these agents; a model that hangs ends it.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+pub(crate) async fn run(args: &Args) -> Result<Report> {
+    let question = args.ask.trim();
+    if question.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidInput, "read question").with_context("reason", "empty"));
+    }
+    let corpus = Corpus::read(args.docs.as_deref())?;
+    let agents = args.agents.unwrap_or_else(|| u32::try_from(corpus.files).unwrap_or(u32::MAX).max(1));
+    let documents = corpus.name(agents);
+    let tenant = Tenant::new(format!("docs-{documents}"))?;
+    let run = blake3::hash(format!("{documents} {question}").as_bytes()).to_hex()[..16].to_owned();
+
+    eprintln!("run {run} of tenant {tenant}");
+
+    let provider = provider(args)?;
+    let stores = Stores::sqlite(&args.state).await?;
+    let knowledge = Arc::new(open_knowledge(&args.state).await?);
+    let progress = Progress::new(!args.json);
+    corpus.index(&knowledge, &tenant, agents, &progress).await?;
+
+    let began = Instant::now();
+    let runtime = Runtime::builder()
+        .config(RuntimeConfig { turn_timeout: PATIENCE, ..RuntimeConfig::default() })
+        .clock(SystemClock::new())
+        .stores(stores.clone())
+        .knowledge(knowledge.clone())
+        .llm(provider)
+        .pool(COORDINATOR, Coordinator, Pool::stateful().with_mailbox(MailboxLimits::new(1 << 20, 1 << 30)))
+        .pool(RESEARCHER, Researcher, Pool::stateful())
+        .start()
+        .await?;
+    let (standing, resumed) = gather(&runtime, &tenant, &run, question, agents, &progress).await?;
+    let elapsed = began.elapsed();
+    let turns = committed_turns(&runtime, &tenant, &run, standing.generation).await?;
+    let stats = runtime.stats();
+    let figures = Figures {
+        documents: corpus.files,
+        skipped: corpus.skipped,
+        passages: corpus.passages.len(),
+        agents: agents as usize + 1,
+        turns,
+        turns_per_second: stats.turns as f64 / elapsed.as_secs_f64(),
+        overhead: runtime.turn_overhead(),
+        seconds: elapsed.as_secs_f64(),
+        store: stores.sqlite_checkpoints().map(|store| store.stats()).unwrap_or_default(),
+    };
+    runtime.drain(Duration::from_secs(10)).await;
+    stores.close().await?;
+    Ok(Report::new(run, standing.answer.unwrap_or_default(), resumed, figures))
+}
+
+/// Begins the run or goes on with it, and waits for the answer. Gives too how many turns had been committed before.
+async fn gather(
+    runtime: &Runtime,
+    tenant: &Tenant,
+    run: &str,
+    question: &str,
+    agents: u32,
+    progress: &Progress,
+) -> Result<(Standing, u64)> {
+    let answers = Subscription::topic(tenant.clone(), Topic::new(ANSWERS)?);
+    let mut answers = runtime.transport().subscribe(answers, MailboxLimits::default()).await?;
+    let coordinator = runtime.agent(tenant, COORDINATOR, run)?;
+    let before = runtime.inspect(coordinator.id()).await?.version.unwrap_or(0);
+    let begin = Order::Begin { question: question.to_owned(), agents };
+    let mut standing: Standing = coordinator.ask(begin).await?;
+    let after = runtime.inspect(coordinator.id()).await?.version.unwrap_or(0);
+    let resumed = match before == after {
+        true => committed_turns(runtime, tenant, run, standing.generation).await?,
+        false => 0,
+    };
+
+    let bar = progress.bar("asking", 2 * agents as usize);
+    while standing.answer.is_none() {
+        tokio::select! {
+            delivery = answers.next() => {
+                let from_here = delivery.message.from.as_ref().is_some_and(|from| from.key.as_str() == run);
+                if from_here {
+                    standing.answer = Some(delivery.message.body::<String>()?.as_ref().clone());
+                }
+            }
+            () = tokio::time::sleep(Duration::from_millis(100)) => bar.set_position(runtime.stats().turns),
+        }
+    }
+    bar.finish_and_clear();
+    coordinator.ask::<_, Standing>(Order::Shown).await?;
+    Ok((standing, resumed))
+}
+
+/// Turns of the run that the store holds: each is one version of its thread.
+async fn committed_turns(runtime: &Runtime, tenant: &Tenant, run: &str, generation: u32) -> Result<u64> {
+    let prefix = researcher_key(run, generation, 0);
+    let prefix = prefix.trim_end_matches('0');
+    let (mut turns, mut query) = (0, ThreadQuery::new(tenant.clone(), 1_000));
+    loop {
+        let page = runtime.threads(query).await?;
+        let mine = page.threads.iter().filter(|info| info.thread.key.as_str().starts_with(prefix));
+        turns += mine.map(|info| info.version.0).sum::<u64>();
+        match page.next {
+            Some(cursor) => query = ThreadQuery::new(tenant.clone(), 1_000).after(cursor),
+            None => return Ok(turns),
+        }
+    }
+}
+
+async fn open_knowledge(state: &Path) -> Result<EmbeddedKnowledge> {
+    EmbeddedKnowledge::builder(state.join("knowledge")).embedder(LexicalEmbedder::default()).open().await
+}
+
+fn provider(args: &Args) -> Result<Arc<dyn LlmProvider>> {
+    let key = std::env::var("OPENAI_API_KEY").ok().filter(|key| !key.is_empty());
+    let mut config = OpenAiConfig::new().with_model(args.model.as_deref().unwrap_or(DEFAULT_MODEL));
+    match (&args.base_url, key) {
+        (None, None) => return Ok(Arc::new(ExtractiveProvider::new())),
+        (Some(url), None) => config = config.with_base_url(url),
+        (None, Some(key)) => config = config.with_api_key(key),
+        (Some(url), Some(key)) => config = config.with_base_url(url).with_api_key(key),
+    }
+    Ok(Arc::new(OpenAiProvider::new(&config)?))
+}

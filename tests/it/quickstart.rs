@@ -1,0 +1,64 @@
+//! What a person may do wrong with the quickstart: an exit status of its own, the reason, and nothing on disk.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::torture::quickstart_binary;
+
+fn run(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(quickstart_binary());
+    command.args(args).current_dir(folder).env_remove("OPENAI_API_KEY").output().unwrap()
+}
+
+fn document(folder: &Path) {
+    std::fs::write(folder.join("a.md"), "# Whales\n\nThe blue whale is the largest animal.\n").unwrap();
+}
+
+#[test]
+fn unusable_arguments_end_with_status_2_and_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [(&[&str], &str); 5] = [
+        (&["--docs", "missing", "--ask", "why?"], "missing"),
+        (&["--docs", ".", "--ask", "  "], "read question"),
+        (&["--docs", ".", "--ask", "why?"], "no text to read"),
+        (&["--agents", "0"], "--agents"),
+        (&["--no-such-flag"], "--no-such-flag"),
+    ];
+    for (args, reason) in cases {
+        let output = run(folder.path(), args);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.contains(reason), "{args:?}: {error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?} left something");
+    }
+}
+
+#[test]
+fn an_answer_cites_file_and_line_and_a_question_without_one_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    document(folder.path());
+    std::fs::write(folder.path().join("b.md"), b"\x00\xff\xfe").unwrap();
+    let answered = run(folder.path(), &["--docs", ".", "--json", "--ask", "Which is the largest animal?"]);
+    assert!(answered.status.success(), "{answered:?}");
+    let report: serde_json::Value = serde_json::from_slice(&answered.stdout).unwrap();
+    assert_eq!(report["answer"], "The blue whale is the largest animal. [a.md:3]");
+    assert_eq!(report["citations"], serde_json::json!(["a.md:3"]));
+    assert_eq!(report["figures"]["skipped_files"], 1);
+    let nothing = run(folder.path(), &["--docs", ".", "--json", "--ask", "Who invented the telegraph?"]);
+    assert!(nothing.status.success(), "{nothing:?}");
+    let report: serde_json::Value = serde_json::from_slice(&nothing.stdout).unwrap();
+    assert_eq!(report["answer"], agentscale::llm::NOTHING_FOUND);
+    assert_eq!(report["citations"], serde_json::json!([]));
+}
+
+#[test]
+fn a_finished_run_starts_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    document(folder.path());
+    for _ in 0..2 {
+        let output = run(folder.path(), &["--docs", ".", "--json", "--ask", "Which is the largest animal?"]);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["resumed_turns"], 0);
+        assert_eq!(report["figures"]["researcher_turns"], 1);
+    }
+}
