@@ -2,4 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
 
+mod quickstart;
+mod torture;
 mod turns;
