@@ -14,6 +14,7 @@ mod fields;
 mod folder_lock;
 mod machine;
 mod outbox;
+mod patience;
 mod permits;
 mod pool;
 mod runtime;

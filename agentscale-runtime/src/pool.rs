@@ -15,7 +15,9 @@ use crate::stats::count;
 mod activation;
 mod commit;
 mod failure;
+mod handle;
 mod registry;
+mod repeat;
 mod slot;
 mod sweep;
 mod woken;
@@ -45,21 +47,24 @@ impl<A: Agent> AgentPool<A> {
             return Err(Refused::new(delivery, Error::new(ErrorKind::Unavailable, "deliver while draining")));
         }
         let bytes = delivery.size_hint();
-        match Admitted::take(&self.runtime, bytes) {
-            Ok(admitted) => self.enqueue(Queued { delivery, admitted }),
-            Err(error) => {
-                count(&self.runtime.counters.refused);
-                Err(Refused::new(delivery, error))
-            }
-        }
+        let refused = match Admitted::take(&self.runtime, bytes) {
+            Ok(admitted) => match self.enqueue(Queued { delivery, admitted, unsure: None }) {
+                Ok(()) => return Ok(()),
+                Err((queued, error)) => Refused::new(queued.delivery, error),
+            },
+            Err(error) => Refused::new(delivery, error),
+        };
+        count(&self.runtime.counters.refused);
+        Err(refused)
     }
 
     /// As [`accept`](Self::accept), for what is admitted already.
-    fn enqueue(self: &Arc<Self>, mut queued: Queued) -> Result<(), Refused> {
+    #[expect(clippy::result_large_err, reason = "the message comes back, and is moved as it came")]
+    fn enqueue(self: &Arc<Self>, mut queued: Queued) -> Result<(), (Queued, Error)> {
         let Destination::Agent(address) = &queued.delivery.message.to else {
             let error = Error::new(ErrorKind::InvalidInput, "deliver to agent")
                 .with_context("reason", "goes to no agent");
-            return Err(Refused::new(queued.delivery, error));
+            return Err((queued, error));
         };
         let (tenant, key) = (queued.delivery.message.tenant.clone(), address.key.clone());
         loop {
@@ -68,14 +73,11 @@ impl<A: Agent> AgentPool<A> {
                 Taken::Queued => return Ok(()),
                 Taken::Wakes(first, activation) => {
                     let woken = Woken::new(self.clone(), slot, activation);
-                    self.runtime.tasks.spawn(woken.run(first));
+                    self.runtime.tasks.spawn_on(woken.run(first), &self.runtime.tokio);
                     return Ok(());
                 }
                 Taken::Gone(back) => queued = back,
-                Taken::Full(back, error) => {
-                    count(&self.runtime.counters.refused);
-                    return Err(Refused::new(back.delivery, error));
-                }
+                Taken::Refused(back, error) => return Err((back, error)),
             }
         }
     }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use agentscale_core::checkpoint::{
-    CheckpointStore, DeadLetterPage, OutboxCursor, PruneRequest, Pruned, ThreadPage, ThreadQuery, Upcasters,
+    CheckpointStore, DeadLetterPage, HistoryRequest, OutboxCursor, PruneRequest, Pruned, ThreadPage,
+    ThreadQuery, Upcasters,
 };
 use agentscale_core::metrics::{Histogram, HistogramSnapshot, Metric, Metrics};
 use agentscale_core::transport::Attachment;
@@ -14,6 +15,7 @@ use agentscale_core::{
     AgentId, AgentKey, AgentType, Clock, Error, ErrorKind, HybridClock, KnowledgeClient, LlmProvider,
     MessageId, Result, Stamp, Tenant, Transport,
 };
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +27,7 @@ use crate::config::RuntimeConfig;
 use crate::folder_lock::FolderLock;
 use crate::machine::resident_bytes;
 use crate::outbox::Outbox;
+use crate::patience::within;
 use crate::permits::Permits;
 use crate::pool::AnyPool;
 use crate::stats::{Counters, RuntimeStats};
@@ -45,8 +48,10 @@ pub(crate) struct Shared {
     pub(crate) config: RuntimeConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) clock_of_stamps: HybridClock,
-    /// Messages stamped before were not sent by this runtime, so they may have been handled before.
-    pub(crate) started: Stamp,
+    /// The node of this runtime's stamps, another one after each start.
+    pub(crate) node: u64,
+    /// Where the tasks of agents run, wherever a message is sent from.
+    pub(crate) tokio: Handle,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) transport_is_durable: bool,
     pub(crate) store: Option<Arc<dyn CheckpointStore>>,
@@ -64,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     pub(crate) idle: Notify,
     draining: AtomicBool,
+    stopped: AtomicBool,
 }
 
 impl Shared {
@@ -71,8 +77,31 @@ impl Shared {
         self.clock_of_stamps.stamp(self.clock.unix_micros())
     }
 
+    /// Whether a stamp was given elsewhere: its message may have been handled by an earlier process.
+    pub(crate) fn is_foreign(&self, stamp: Stamp) -> bool {
+        stamp.node() != self.node
+    }
+
+    /// Moves the clock past a stamp from elsewhere.
+    pub(crate) fn observe(&self, stamp: Stamp) {
+        if self.is_foreign(stamp) {
+            // One too far ahead is counted by the clock, which stays.
+            let _ = self.clock_of_stamps.observe(stamp, self.clock.unix_micros());
+        }
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Ends every turn at its next wait.
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.stop.cancel();
     }
 }
 
@@ -159,7 +188,7 @@ impl Runtime {
     /// # Errors
     /// `unsupported` without a store; what the store gives.
     pub async fn threads(&self, query: ThreadQuery) -> Result<ThreadPage> {
-        self.store("list threads")?.threads(query).await
+        self.patiently("list threads", self.store("list threads")?.threads(query)).await
     }
 
     /// Agents of a type that are in memory or have messages waiting, in no order.
@@ -175,7 +204,8 @@ impl Runtime {
             queued: slot.queued,
             version: None,
         };
-        Ok(pool.live(tenant).into_iter().map(info).collect())
+        let is_live = |info: &AgentInfo| info.active || info.running || info.queued > 0;
+        Ok(pool.live(tenant).into_iter().map(info).filter(is_live).collect())
     }
 
     /// What is known of one agent, in memory and in the store.
@@ -186,7 +216,8 @@ impl Runtime {
         let slot = self.pool(&agent.agent_type)?.look(&agent.tenant, &agent.key);
         let history = match &self.inner.shared.store {
             Some(store) => {
-                store.history(agentscale_core::checkpoint::HistoryRequest::new(agent.clone(), 1)).await?
+                let newest = HistoryRequest::new(agent.clone(), 1);
+                self.patiently("inspect agent", store.history(newest)).await?
             }
             None => Vec::new(),
         };
@@ -204,7 +235,8 @@ impl Runtime {
     /// # Errors
     /// `unsupported` without a store; what the store gives.
     pub async fn dead_letters(&self, after: Option<OutboxCursor>, limit: usize) -> Result<DeadLetterPage> {
-        self.store("list dead letters")?.dead_letters(after, limit).await
+        let store = self.store("list dead letters")?;
+        self.patiently("list dead letters", store.dead_letters(after, limit)).await
     }
 
     /// Sends dead letters again, and says how many there were.
@@ -212,14 +244,11 @@ impl Runtime {
     /// # Errors
     /// `unsupported` without a store; what the store gives.
     pub async fn redrive(&self, ids: Vec<MessageId>) -> Result<usize> {
-        let entries = self.store("redrive dead letters")?.redrive(ids).await?;
-        let outbox = &self.inner.shared.outbox;
-        for entry in &entries {
-            if !outbox.send_entry(entry).await {
-                outbox.send_later(entry.message.id);
-            }
-        }
-        Ok(entries.len())
+        let store = self.store("redrive dead letters")?;
+        let entries = self.patiently("redrive dead letters", store.redrive(ids)).await?;
+        let ids: Vec<_> = entries.iter().map(|entry| entry.message.id).collect();
+        self.inner.shared.outbox.leave_behind(&ids);
+        Ok(ids.len())
     }
 
     /// Forgets checkpoints of one pool's threads by the pool's policy, for one tenant.
@@ -252,7 +281,7 @@ impl Runtime {
             Ok(()) => 0,
             Err(_) => shared.counters.waiting.load(Ordering::Acquire),
         };
-        shared.stop.cancel();
+        shared.stop();
         shared.tasks.close();
         shared.tasks.wait().await;
         Drained { cut_off }
@@ -265,6 +294,14 @@ impl Runtime {
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "find pool").with_context("pool", agent_type))
     }
 
+    async fn patiently<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        within(self.inner.shared.config.store_timeout, operation, work).await
+    }
+
     fn store(&self, operation: &'static str) -> Result<&Arc<dyn CheckpointStore>> {
         self.inner.shared.store.as_ref().ok_or_else(|| crate::turn::missing(operation))
     }
@@ -272,7 +309,7 @@ impl Runtime {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.shared.stop.cancel();
+        self.shared.stop();
     }
 }
 

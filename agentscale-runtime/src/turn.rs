@@ -97,8 +97,7 @@ impl<'a, S> Turn<'a, S> {
         let context = self.context;
         let chain = context.chain_for_ask(to)?;
         let body = Body::new(question);
-        let hash =
-            context.is_durable().then(|| journal::hash(&[b"ask", body.encode()?.1.as_ref()])).transpose()?;
+        let hash = context.is_durable().then(|| journal::hash_of_ask(to, &body)).transpose()?;
         let step = context.begin_step();
         let ask = async {
             let mut request = context.message(MessageKind::Request, Destination::Agent(to.clone()), body);
@@ -108,8 +107,7 @@ impl<'a, S> Turn<'a, S> {
                 request.idempotency_key = Some(IdempotencyKey::new(context.step_key(step).to_string())?);
             }
             let reply = context.runtime.transport.request(request).await?;
-            // A stamp from another node may be too far ahead; the clock has counted it and stays.
-            let _ = context.runtime.clock_of_stamps.observe(reply.stamp, context.runtime.clock.unix_micros());
+            context.runtime.observe(reply.stamp);
             reply.into_body().take::<R>()
         };
         context.run_step(step, hash, ask).await

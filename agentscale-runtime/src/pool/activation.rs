@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use agentscale_core::checkpoint::{CheckpointStore, ClaimRequest, Epoch, Step, TurnId, Version};
-use agentscale_core::{AgentId, Error, ErrorKind, Result};
-use tokio::time::timeout;
+use agentscale_core::{AgentId, Result};
 
 use super::AgentPool;
 use crate::agent::Agent;
 use crate::fields::{self, Committed};
+use crate::patience::within;
 use crate::stats::count;
 
 pub(super) struct Activation<S> {
@@ -42,11 +42,12 @@ impl<A: Agent> AgentPool<A> {
         let Some(store) = self.store() else {
             return Ok(Box::new(Activation { state: A::State::default(), kept: None }));
         };
-        let claim =
-            timeout(self.runtime.config.store_timeout, store.claim(ClaimRequest::new(thread.clone())));
-        let claim = claim.await.map_err(|_| {
-            Error::new(ErrorKind::DeadlineExceeded, "claim thread").with_context("thread", &thread)
-        })??;
+        let request = ClaimRequest::new(thread.clone());
+        let claim = within(self.runtime.config.store_timeout, "claim thread", store.claim(request));
+        let claim = claim.await.map_err(|error| error.with_context("thread", &thread))?;
+        if let Some(tip) = &claim.tip {
+            self.runtime.observe(tip.info.stamp);
+        }
         let (epoch, version) = (claim.epoch, claim.version());
         let (state, committed) = match &claim.tip {
             None => (A::State::default(), Committed::default()),

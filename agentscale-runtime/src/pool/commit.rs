@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use agentscale_core::checkpoint::{
-    CheckpointStore, Commit, CommitId, Committed, OutboxMessage, RecordedOutcome, StateHeader,
+    CheckpointStore, Commit, CommitId, Committed, OutboxMessage, RecordedOutcome, StateHeader, Version,
 };
-use agentscale_core::{AgentMessage, Body, Error, ErrorKind, IdempotencyKey, MessageId, Result, Retry};
-use tokio::time::{sleep, timeout};
+use agentscale_core::{
+    AgentMessage, Body, Error, ErrorKind, IdempotencyKey, MessageId, MessageKind, Result, Retry,
+};
+use tokio::time::sleep;
 
-use super::woken::{Ending, Handled, Woken, request_hash};
+use super::handle::{Ending, Handled};
+use super::repeat::{Unsure, request_hash};
+use super::woken::{Done, Woken};
 use crate::agent::{Agent, Outcome};
+use crate::patience::within;
 
 /// FEATURES O7: checkpoint writes are tried 5 times more, from 100 ms, doubling.
 const RETRIES: u32 = 5;
@@ -20,14 +25,15 @@ impl<A: Agent> Woken<A> {
         &mut self,
         message: &AgentMessage,
         handled: Handled<A::State>,
-    ) -> Result<(AgentMessage, Vec<AgentMessage>)> {
-        let Handled { mut activation, ending, outbox, turn, .. } = handled;
-        let runtime = &self.pool.runtime;
+    ) -> Result<Done> {
+        let Handled { mut activation, ending, outbox, journaled, .. } = handled;
+        let runtime = self.pool.runtime.clone();
         let body = match ending {
             Ending::Now(Outcome::Reply(body)) | Ending::Recorded(body) => body,
             Ending::Now(Outcome::Done) => Body::new(()),
         };
-        if let (Some(kept), Some(store)) = (&mut activation.kept, self.pool.store()) {
+        let mut settled = false;
+        if let (Some(kept), Some(store)) = (&mut activation.kept, self.pool.store().cloned()) {
             let stamp = runtime.stamp();
             let id = CommitId(*MessageId::new(stamp.unix_micros()).as_uuid());
             let header = StateHeader::json(A::SCHEMA_VERSION);
@@ -38,44 +44,101 @@ impl<A: Agent> Woken<A> {
             commit.fields.clone_from(&changes.writes);
             commit.outbox = encode_outbox(&outbox)?;
             commit.outcome = outcome(message, &body, runtime.transport_is_durable)?;
-            commit.settles = runtime.outbox.is_outstanding(message.id).then_some(message.id);
-            commit.turn = turn;
+            commit.settles = self.stands_in_outbox(message).then_some(message.id);
+            commit.turn = journaled;
+            settled = commit.settles.is_some();
             if writes_something(&commit) || kept.version.0 == 0 {
-                kept.version = repeat_until_answered(store.as_ref(), commit, runtime.config.store_timeout)
-                    .await?
-                    .version;
+                runtime.outbox.expect(&outbox);
+                kept.version = self.write(store.as_ref(), commit, &outbox).await?;
                 kept.has_history = true;
             }
             kept.committed.advance(changes);
         }
         self.activation = Some(activation);
-        Ok((message.reply(body, runtime.stamp()), outbox))
+        Ok(Done { reply: message.reply(body, runtime.stamp()), outbox, settled })
+    }
+
+    /// Writes the commit, or keeps in mind that it may have been written.
+    async fn write(
+        &mut self,
+        store: &dyn CheckpointStore,
+        commit: Commit,
+        outbox: &[AgentMessage],
+    ) -> Result<Version> {
+        let runtime = &self.pool.runtime;
+        let (id, version) = (commit.id, Version(commit.expected.0 + 1));
+        let mut may_be_written = false;
+        let written = tokio::select! {
+            biased;
+            written = repeat_until_answered(store, commit, runtime.config.store_timeout, &mut may_be_written) => written,
+            () = runtime.stop.cancelled() => {
+                Err(Error::new(ErrorKind::Unavailable, "commit turn").with_context("reason", "shutting down"))
+            }
+        };
+        if let Err(error) = &written {
+            let sent: Vec<_> = outbox.iter().map(|message| message.id).collect();
+            if may_be_written {
+                tracing::warn!(%error, "commit may be written or not");
+                runtime.outbox.leave_behind(&sent);
+                self.unsure = Some(Box::new(Unsure { id, version, sent }));
+            } else {
+                runtime.outbox.forget_all(&sent);
+            }
+        }
+        Ok(written?.version)
+    }
+
+    fn stands_in_outbox(&self, message: &AgentMessage) -> bool {
+        let runtime = &self.pool.runtime;
+        // A message of another process stands in the outbox of the store that both share.
+        let is_foreign_event =
+            message.kind == MessageKind::Event && message.from.is_some() && runtime.is_foreign(message.stamp);
+        is_foreign_event || runtime.outbox.holds(message.id)
     }
 }
 
-/// Commits, and repeats the commit under its id where the answer may have been lost.
+/// Commits, and repeats the commit under its id where it was refused for now. From the first answer on that leaves
+/// it open, it `may_be_written`.
 async fn repeat_until_answered(
     store: &dyn CheckpointStore,
     commit: Commit,
     patience: Duration,
+    may_be_written: &mut bool,
 ) -> Result<Committed> {
     let mut wait = FIRST_WAIT;
-    for _ in 0..RETRIES {
-        match commit_once(store, commit.clone(), patience).await {
-            Err(error) if error.retry() == Retry::Later => sleep(wait).await,
-            answer => return answer,
+    let mut tries = 0;
+    loop {
+        let before = std::mem::replace(may_be_written, true);
+        let error = match within(patience, "commit turn", store.commit(commit.clone())).await {
+            Ok(committed) => return Ok(committed),
+            Err(error) => error,
+        };
+        if is_refusal(error.kind()) {
+            *may_be_written = before;
         }
+        if error.retry() != Retry::Later || error.kind() == ErrorKind::DeadlineExceeded {
+            return Err(error);
+        }
+        if tries == RETRIES {
+            return Err(error.with_retry(Retry::Exhausted));
+        }
+        tries += 1;
+        sleep(wait).await;
         wait *= 2;
     }
-    commit_once(store, commit, patience).await.map_err(|error| match error.retry() {
-        Retry::Later => error.with_retry(Retry::Exhausted),
-        _ => error,
-    })
 }
 
-async fn commit_once(store: &dyn CheckpointStore, commit: Commit, patience: Duration) -> Result<Committed> {
-    let answer = timeout(patience, store.commit(commit)).await;
-    answer.unwrap_or_else(|_| Err(Error::new(ErrorKind::DeadlineExceeded, "commit turn")))
+/// Whether an error says that nothing was written.
+fn is_refusal(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Fenced
+            | ErrorKind::Conflict
+            | ErrorKind::TooLarge
+            | ErrorKind::InvalidInput
+            | ErrorKind::Unsupported
+            | ErrorKind::Overloaded
+    )
 }
 
 fn encode_outbox(outbox: &[AgentMessage]) -> Result<Vec<OutboxMessage>> {
@@ -102,4 +165,5 @@ fn writes_something(commit: &Commit) -> bool {
         || !commit.outbox.is_empty()
         || commit.outcome.is_some()
         || commit.settles.is_some()
+        || commit.turn.is_some()
 }

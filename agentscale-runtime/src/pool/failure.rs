@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use agentscale_core::checkpoint::{DeadLetter, OutboxMessage};
 use agentscale_core::transport::{Delivery, ReplyTo};
-use agentscale_core::{AgentMessage, Error, ErrorKind, Retry};
+use agentscale_core::{AgentMessage, Error, ErrorKind, Result, Retry};
 use tokio::time::sleep;
 
 use super::AgentPool;
 use super::slot::Queued;
 use super::woken::Woken;
 use crate::agent::Agent;
+use crate::patience::within;
 use crate::stats::count;
 
 impl<A: Agent> Woken<A> {
+    /// What the turn did to the state went with its activation: the next message loads again.
     pub(super) async fn failed(&mut self, queued: Queued, reply_to: Option<ReplyTo>, error: Error) {
-        // What the turn did to the state is not committed: the next message loads again.
-        self.activation = None;
         let counters = &self.pool.runtime.counters;
         count(match error.kind() {
             ErrorKind::Cancelled => &counters.cancelled,
@@ -39,35 +39,42 @@ impl<A: Agent> Woken<A> {
 
 impl<A: Agent> AgentPool<A> {
     async fn try_again(self: &Arc<Self>, queued: Queued, error: Error) {
+        if self.runtime.is_stopped() {
+            return self.cut_off(queued.delivery, &error).await;
+        }
         let supervision = &self.runtime.config.supervision;
         let attempt = queued.delivery.attempt;
-        if is_final(&error) || attempt >= supervision.max_attempts {
+        if self.is_final(&queued.delivery.message, &error) || attempt >= supervision.max_attempts {
             return self.bury(queued.delivery, &error).await;
         }
-        if self.runtime.stop.is_cancelled() {
-            // What is committed in an outbox is sent again at the next start.
-            return queued.delivery.nak(Duration::ZERO);
-        }
+        let wait = supervision.wait_after(attempt).max(error.retry_after().unwrap_or_default());
         let pool = self.clone();
-        let wait = supervision.wait_after(attempt);
-        self.runtime.tasks.spawn(async move {
-            tokio::select! {
-                () = sleep(wait) => pool.deliver_again(queued).await,
-                () = pool.runtime.stop.cancelled() => queued.delivery.nak(Duration::ZERO),
-            }
-        });
+        let again = async move { pool.deliver_again(queued, wait, &error).await };
+        self.runtime.tasks.spawn_on(again, &self.runtime.tokio);
     }
 
-    async fn deliver_again(self: &Arc<Self>, mut queued: Queued) {
+    /// Waits and puts the message into its agent's mailbox again; a full one is waited for.
+    async fn deliver_again(self: &Arc<Self>, mut queued: Queued, wait: Duration, error: &Error) {
         queued.delivery.attempt += 1;
-        if let Err(refused) = self.enqueue(queued) {
-            let outbox = &self.runtime.outbox;
-            if outbox.is_outstanding(refused.delivery.message.id) {
-                outbox.send_later(refused.delivery.message.id);
-            } else {
-                self.bury(*refused.delivery, &refused.error).await;
+        loop {
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = self.runtime.stop.cancelled() => return self.cut_off(queued.delivery, error).await,
+            }
+            match self.enqueue(queued) {
+                Ok(()) => return,
+                Err((back, _)) => queued = back,
             }
         }
+    }
+
+    /// The runtime stops. What stands in the store's outbox is sent again at the next start; what does not is kept
+    /// as a dead letter where the stop is an orderly one.
+    async fn cut_off(&self, delivery: Delivery, error: &Error) {
+        if self.runtime.outbox.holds(delivery.message.id) || !self.runtime.is_draining() {
+            return delivery.nak(Duration::ZERO);
+        }
+        self.bury(delivery, error).await;
     }
 
     /// Keeps a message that could not be handled: in the store, else with the transport; it is counted and logged.
@@ -76,29 +83,28 @@ impl<A: Agent> AgentPool<A> {
         let message = &delivery.message;
         tracing::warn!(agent_type = %self.agent_type, message = %message.id, %error, "dead letter");
         if let Some(store) = &self.runtime.store {
+            let patience = self.runtime.config.store_timeout;
             let kept = match self.letter(message, delivery.attempt, error) {
-                Ok(letter) => store.bury(letter).await,
+                Ok(letter) => within(patience, "bury message", store.bury(letter)).await,
                 Err(error) => Err(error),
             };
+            let outbox = &self.runtime.outbox;
             match kept {
                 Ok(()) => {
-                    self.runtime.outbox.forget(message.id);
+                    outbox.forget(message.id);
                 }
                 Err(error) => {
                     tracing::error!(message = %message.id, %error, "dead letter not kept");
-                    self.runtime.outbox.send_later(message.id);
+                    if outbox.holds(message.id) {
+                        outbox.leave_behind(&[message.id]);
+                    }
                 }
             }
         }
         delivery.dead_letter(error.clone());
     }
 
-    fn letter(
-        &self,
-        message: &AgentMessage,
-        attempts: u32,
-        error: &Error,
-    ) -> agentscale_core::Result<DeadLetter> {
+    fn letter(&self, message: &AgentMessage, attempts: u32, error: &Error) -> Result<DeadLetter> {
         let sender = message.from.as_ref().map(|from| from.in_tenant(&message.tenant));
         let from = sender
             .or_else(|| message.receiver())
@@ -106,16 +112,18 @@ impl<A: Agent> AgentPool<A> {
         let encoded = OutboxMessage { id: message.id, message: message.encode()? };
         Ok(DeadLetter::new(from, encoded, attempts, error.to_string()))
     }
-}
 
-/// Whether another attempt can only give the same error.
-fn is_final(error: &Error) -> bool {
-    match error.retry() {
-        Retry::Exhausted => true,
-        Retry::Later => false,
-        _ => !matches!(
-            error.kind(),
-            ErrorKind::Internal | ErrorKind::Fenced | ErrorKind::Conflict | ErrorKind::Cancelled
-        ),
+    /// Whether another attempt can only give the same error.
+    fn is_final(&self, message: &AgentMessage, error: &Error) -> bool {
+        let is_late =
+            || message.deadline.is_some_and(|it| it.remaining(self.runtime.clock.unix_micros()).is_none());
+        match error.retry() {
+            // A layer has used up its quick retries; the attempts of an event are further apart.
+            Retry::Later | Retry::Exhausted => is_late(),
+            _ => !matches!(
+                error.kind(),
+                ErrorKind::Internal | ErrorKind::Fenced | ErrorKind::Conflict | ErrorKind::Cancelled
+            ),
+        }
     }
 }

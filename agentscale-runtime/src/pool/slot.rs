@@ -8,12 +8,15 @@ use agentscale_core::transport::{Delivery, MailboxLimits};
 use agentscale_core::{AgentKey, Error, ErrorKind, Result, Tenant};
 
 use super::activation::Activation;
+use super::repeat::Unsure;
 use crate::runtime::Shared;
 
 /// A message in a mailbox.
 pub(super) struct Queued {
     pub(super) delivery: Delivery,
     pub(super) admitted: Admitted,
+    /// A commit of an earlier attempt whose answer was lost.
+    pub(super) unsure: Option<Box<Unsure>>,
 }
 
 /// The place of one turn among those that the runtime admits; dropping it gives the place back.
@@ -82,7 +85,7 @@ pub(super) enum Taken<S> {
     /// The caller starts the task; it begins with this message.
     Wakes(Queued, Option<Box<Activation<S>>>),
     Gone(Queued),
-    Full(Queued, Error),
+    Refused(Queued, Error),
 }
 
 impl<S> Slot<S> {
@@ -96,6 +99,13 @@ impl<S> Slot<S> {
     }
 
     pub(super) fn take(&self, queued: Queued, limits: &MailboxLimits) -> Taken<S> {
+        let bytes = queued.admitted.bytes;
+        if bytes > limits.bytes {
+            let error = Error::new(ErrorKind::TooLarge, "deliver to agent")
+                .with_context("bytes", bytes)
+                .with_context("limit", limits.bytes);
+            return Taken::Refused(queued, error);
+        }
         let mut inner = self.lock();
         match inner.phase {
             Phase::Gone => Taken::Gone(queued),
@@ -105,14 +115,14 @@ impl<S> Slot<S> {
             }
             Phase::Woken => {
                 let mailbox = inner.mailbox.get_or_insert_default();
-                let (messages, bytes) = (mailbox.queue.len(), mailbox.bytes);
-                if !limits.admit(messages, bytes, queued.admitted.bytes) {
+                let (messages, held) = (mailbox.queue.len(), mailbox.bytes);
+                if !limits.admit(messages, held, bytes) {
                     let error = Error::new(ErrorKind::Overloaded, "deliver to agent")
                         .with_context("messages", messages)
-                        .with_context("bytes", bytes);
-                    return Taken::Full(queued, error);
+                        .with_context("bytes", held);
+                    return Taken::Refused(queued, error);
                 }
-                mailbox.bytes += queued.admitted.bytes;
+                mailbox.bytes += bytes;
                 mailbox.queue.push_back(queued);
                 Taken::Queued
             }

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
@@ -11,6 +12,7 @@ use agentscale_core::transport::{DirectTransport, DirectTransportConfig, Inbox, 
 use agentscale_core::{
     AgentType, Clock, Error, ErrorKind, HybridClock, KnowledgeClient, LlmProvider, Result, Transport,
 };
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -142,13 +144,23 @@ impl RuntimeBuilder {
             Arc::new(DirectTransport::with_clock(DirectTransportConfig::default(), clock.clone()))
         });
         let counters = Arc::new(Counters::default());
-        let clock_of_stamps = HybridClock::new(fastrand::u64(1..));
+        // Not the seeded random numbers of a test: two runtimes over one store are two nodes.
+        let node = RandomState::new().hash_one(0_u8);
+        let outbox = Outbox::new(
+            transport.clone(),
+            self.store.clone(),
+            clock.clone(),
+            node,
+            config.store_timeout,
+            counters.clone(),
+        );
         let shared = Arc::new(Shared {
-            started: clock_of_stamps.stamp(clock.unix_micros()),
-            clock_of_stamps,
+            node,
+            tokio: Handle::current(),
+            clock_of_stamps: HybridClock::new(node),
             clock,
             transport_is_durable: transport.capabilities().durable,
-            outbox: Arc::new(Outbox::new(transport.clone(), self.store.clone(), counters.clone())),
+            outbox: Arc::new(outbox),
             transport,
             store: self.store,
             knowledge: self.knowledge,
@@ -164,6 +176,7 @@ impl RuntimeBuilder {
             stop: CancellationToken::new(),
             idle: Notify::new(),
             draining: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             config,
         });
         let (mut pools, mut attachments) = (HashMap::new(), Vec::new());

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +41,26 @@ pub(crate) struct DurableTurn<'a> {
     pub(crate) turn: TurnId,
     pub(crate) journal: Vec<Step>,
     pub(crate) level: Durability,
+    /// Whether the journal holds steps of this turn.
+    has_journal: AtomicBool,
+}
+
+impl<'a> DurableTurn<'a> {
+    pub(crate) fn new(
+        store: &'a Arc<dyn CheckpointStore>,
+        thread: &'a AgentId,
+        epoch: Epoch,
+        turn: TurnId,
+        journal: Vec<Step>,
+        level: Durability,
+    ) -> Self {
+        let has_journal = AtomicBool::new(!journal.is_empty());
+        Self { store, thread, epoch, turn, journal, level, has_journal }
+    }
+
+    pub(crate) fn begins_journal(&self) {
+        self.has_journal.store(true, Ordering::Relaxed);
+    }
 }
 
 impl<'a> TurnContext<'a> {
@@ -73,6 +93,12 @@ impl<'a> TurnContext<'a> {
 
     pub(crate) fn is_durable(&self) -> bool {
         self.durable.is_some()
+    }
+
+    /// The turn, if steps of it stand in the journal.
+    pub(crate) fn journaled(&self) -> Option<TurnId> {
+        let durable = self.durable.as_ref().filter(|durable| durable.has_journal.load(Ordering::Relaxed))?;
+        Some(durable.turn.clone())
     }
 
     pub(crate) fn begin_step(&self) -> u32 {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::Future;
 
 use agentscale_core::checkpoint::{AppendSteps, Epoch, Step, TurnId};
-use agentscale_core::{Error, ErrorKind, Result};
+use agentscale_core::{Address, AgentId, Body, Error, ErrorKind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -14,7 +14,9 @@ use crate::stats::count;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct StepKey {
-    /// The turn.
+    /// The agent.
+    pub agent: AgentId,
+    /// The turn, among those of the agent.
     pub turn: TurnId,
     /// The step within the turn, from 0.
     pub step: u32,
@@ -22,15 +24,15 @@ pub struct StepKey {
     pub epoch: Epoch,
 }
 
-/// The turn and the step, at most 120 bytes: a turn's name that is longer is hashed.
+/// A hash of agent and turn, and the step: at most 75 bytes.
 impl fmt::Display for StepKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 100;
-        if self.turn.0.len() <= LONGEST {
-            write!(f, "{}/{}", self.turn, self.step)
-        } else {
-            write!(f, "{}/{}", blake3::hash(self.turn.0.as_bytes()).to_hex(), self.step)
+        let mut hasher = blake3::Hasher::new();
+        let AgentId { tenant, agent_type, key } = &self.agent;
+        for part in [tenant.as_str(), agent_type.as_str(), key.as_str(), &self.turn.0] {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
         }
+        write!(f, "{}/{}", hasher.finalize().to_hex(), self.step)
     }
 }
 
@@ -58,6 +60,7 @@ impl TurnContext<'_> {
         let mut append =
             AppendSteps::new(durable.thread.clone(), durable.epoch, durable.turn.clone(), vec![step]);
         append.level = durable.level;
+        durable.begins_journal();
         durable.store.append_steps(append).await?;
         Ok(result)
     }
@@ -67,7 +70,7 @@ impl TurnContext<'_> {
             Some(durable) => (durable.turn.clone(), durable.epoch),
             None => (TurnId(self.message.id.to_string()), Epoch::default()),
         };
-        StepKey { turn, step, epoch }
+        StepKey { agent: self.agent(), turn, step, epoch }
     }
 }
 
@@ -78,6 +81,11 @@ pub(crate) fn hash(parts: &[&[u8]]) -> Result<[u8; 32]> {
         hasher.update(part);
     }
     Ok(*hasher.finalize().as_bytes())
+}
+
+pub(crate) fn hash_of_ask(to: &Address, question: &Body) -> Result<[u8; 32]> {
+    let (_, question) = question.encode()?;
+    hash(&[b"ask", to.agent_type.as_str().as_bytes(), to.key.as_str().as_bytes(), &question])
 }
 
 pub(crate) fn hash_of<T: Serialize + ?Sized>(kind: &str, request: &T) -> Result<[u8; 32]> {

@@ -1,0 +1,154 @@
+//! A turn up to its commit: the state is loaded beside what is recalled, and the agent handles the message.
+
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use agentscale_core::checkpoint::TurnId;
+use agentscale_core::knowledge::Hit;
+use agentscale_core::transport::ReplyTo;
+use agentscale_core::{AgentMessage, Body, Error, ErrorKind, Result};
+use tokio::time::{Instant, sleep_until};
+
+use super::activation::Activation;
+use super::repeat::turn_id;
+use super::woken::Woken;
+use crate::agent::{Agent, Outcome};
+use crate::permits::{Gated, Waits};
+use crate::stats::count;
+use crate::turn::{DurableTurn, Turn, TurnContext};
+
+/// A turn that ran to its end and has not committed.
+pub(super) struct Handled<S> {
+    pub(super) activation: Box<Activation<S>>,
+    pub(super) ending: Ending,
+    pub(super) outbox: Vec<AgentMessage>,
+    /// The turn whose journal ends with its commit; `None` where it has none.
+    pub(super) journaled: Option<TurnId>,
+    pub(super) model_wait: Duration,
+}
+
+pub(super) enum Ending {
+    Now(Outcome),
+    /// An earlier turn handled the message; this is its result.
+    Recorded(Body),
+}
+
+impl<S> Handled<S> {
+    fn recorded(activation: Box<Activation<S>>, body: Body) -> Self {
+        let ending = Ending::Recorded(body);
+        Self { activation, ending, outbox: Vec::new(), journaled: None, model_wait: Duration::ZERO }
+    }
+}
+
+impl<A: Agent> Woken<A> {
+    /// Handles a message until its deadline, or until its caller has gone.
+    pub(super) async fn handle_in_time(
+        &mut self,
+        message: &AgentMessage,
+        reply_to: &mut Option<ReplyTo>,
+    ) -> Result<Handled<A::State>> {
+        let runtime = self.pool.runtime.clone();
+        let failed = |kind| Error::new(kind, "handle message").with_context("message", message.id);
+        let stopped = || failed(ErrorKind::Unavailable).with_context("reason", "shutting down");
+        if runtime.is_stopped() {
+            return Err(stopped());
+        }
+        if reply_to.as_ref().is_some_and(ReplyTo::is_abandoned) {
+            return Err(failed(ErrorKind::Cancelled));
+        }
+        runtime.observe(message.stamp);
+        let ends = match message.deadline {
+            None => None,
+            Some(_) => Some(
+                Instant::now()
+                    + message.time_left(runtime.clock.unix_micros(), runtime.config.turn_timeout)?,
+            ),
+        };
+        let waits = Waits::default();
+        let mut handle = pin!(self.handle(message, ends, &waits));
+        // Most turns that wait for nothing end here, without a timer.
+        if let Poll::Ready(handled) = futures::poll!(handle.as_mut()) {
+            return handled;
+        }
+        let ends = ends.unwrap_or_else(|| Instant::now() + runtime.config.turn_timeout);
+        let abandoned = async {
+            match reply_to {
+                Some(reply_to) => reply_to.abandoned().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            handled = handle => handled,
+            () = abandoned => Err(failed(ErrorKind::Cancelled)),
+            () = sleep_until(ends) => Err(failed(ErrorKind::DeadlineExceeded)),
+            () = runtime.stop.cancelled() => Err(stopped()),
+        }
+    }
+
+    async fn handle(
+        &mut self,
+        message: &AgentMessage,
+        ends: Option<Instant>,
+        waits: &Waits,
+    ) -> Result<Handled<A::State>> {
+        let (pool, slot) = (self.pool.clone(), self.slot.clone());
+        let runtime = &pool.runtime;
+        let (mut activation, recalled) = self.load(message).await?;
+        if let Some(body) = self.earlier_result(activation.kept.as_deref(), message).await? {
+            return Ok(Handled::recorded(activation, body));
+        }
+        let mut context =
+            TurnContext::new(runtime, (&slot.tenant, &pool.agent_type, &slot.key), message, waits);
+        context.recalled = &recalled;
+        context.ends = ends;
+        let Activation { state, kept } = &mut *activation;
+        if let (Some(kept), Some(store)) = (kept, pool.store()) {
+            let turn = turn_id(message);
+            let journal = kept.journal.remove(&turn).unwrap_or_default();
+            if !journal.is_empty() {
+                count(&runtime.counters.resumed);
+            }
+            let (thread, epoch, level) = (&kept.thread, kept.epoch, pool.options.durability);
+            context.durable = Some(DurableTurn::new(store, thread, epoch, turn, journal, level));
+        }
+        let mut turn = Turn::new(state, &context);
+        let handle = pool.agent.handle(&mut turn, message);
+        let outcome = Gated::new(handle, &runtime.permits, waits, message.priority).await?;
+        let journaled = context.journaled();
+        let model_wait = context.model_wait();
+        let outbox = context.into_outbox();
+        Ok(Handled { activation, ending: Ending::Now(outcome), outbox, journaled, model_wait })
+    }
+
+    /// The agent's activation, and beside it what the turn recalls. An agent that is active stays so where the
+    /// recall fails: its state was not touched.
+    async fn load(&mut self, message: &AgentMessage) -> Result<(Box<Activation<A::State>>, Vec<Hit>)> {
+        let (pool, slot) = (self.pool.clone(), self.slot.clone());
+        let query = pool.agent.recall(message);
+        if let Some(query) = query.as_ref().filter(|query| query.tenant != message.tenant) {
+            return Err(
+                Error::new(ErrorKind::PermissionDenied, "recall").with_context("tenant", &query.tenant)
+            );
+        }
+        let recall = async {
+            let found: Result<Vec<Hit>> = match (query, &pool.runtime.knowledge) {
+                (Some(query), Some(knowledge)) => knowledge.query(query).await.map(|it| it.hits),
+                _ => Ok(Vec::new()),
+            };
+            found
+        };
+        let recalled = if self.activation.is_some() {
+            recall.await
+        } else {
+            let activate = pool.activate(pool.agent_id(&slot.tenant, &slot.key));
+            let (activated, recalled) = futures::join!(activate, recall);
+            self.activation = Some(activated?);
+            recalled
+        };
+        let recalled = recalled?;
+        let activation = self.activation.take();
+        activation.map(|it| (it, recalled)).ok_or_else(|| Error::new(ErrorKind::Internal, "load agent"))
+    }
+}
