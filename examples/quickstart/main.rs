@@ -4,6 +4,7 @@
 mod agents;
 mod args;
 mod corpus;
+mod probe;
 mod progress;
 mod report;
 mod run;

@@ -25,6 +25,7 @@ pub(crate) struct Figures {
     pub(crate) turns: u64,
     pub(crate) turns_per_second: f64,
     pub(crate) overhead: HistogramSnapshot,
+    pub(crate) idle_agent_bytes: Option<u64>,
     pub(crate) seconds: f64,
     pub(crate) store: CheckpointStats,
 }
@@ -49,10 +50,13 @@ struct JsonFigures {
     turn_overhead_p50_us: f64,
     turn_overhead_p95_us: f64,
     turn_overhead_p99_us: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_per_idle_agent: Option<u64>,
     seconds: f64,
     commits: u64,
     transactions: u64,
     commits_per_transaction: f64,
+    syncs: u64,
 }
 
 impl Report {
@@ -91,6 +95,10 @@ impl Report {
                     figures.turn_overhead_p50_us, figures.turn_overhead_p95_us, figures.turn_overhead_p99_us
                 ),
             ),
+            (
+                "bytes per idle agent",
+                figures.bytes_per_idle_agent.map_or("unknown".to_owned(), |bytes| bytes.to_string()),
+            ),
             ("commits", format!("{}, {:.1} a transaction", figures.commits, figures.commits_per_transaction)),
         ];
         rows.iter().try_for_each(|(name, value)| writeln!(out, "{name:>24}  {value}"))
@@ -114,10 +122,12 @@ impl Figures {
             turn_overhead_p50_us: overhead(0.5),
             turn_overhead_p95_us: overhead(0.95),
             turn_overhead_p99_us: overhead(0.99),
+            bytes_per_idle_agent: self.idle_agent_bytes,
             seconds: self.seconds,
             commits: self.store.commits,
             transactions: self.store.batches,
             commits_per_transaction: self.store.commits_per_batch(),
+            syncs: self.store.syncs,
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::agents::{
 };
 use crate::args::Args;
 use crate::corpus::Corpus;
+use crate::probe::bytes_per_idle_agent;
 use crate::progress::Progress;
 use crate::report::{Figures, Report};
 
@@ -40,6 +41,7 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
 
     eprintln!("run {run} of tenant {tenant}");
 
+    let idle_agent_bytes = bytes_per_idle_agent().await?;
     let provider = provider(args)?;
     let stores = Stores::sqlite(&args.state).await?;
     let knowledge = Arc::new(open_knowledge(&args.state).await?);
@@ -69,6 +71,7 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
         turns,
         turns_per_second: stats.turns as f64 / elapsed.as_secs_f64(),
         overhead: runtime.turn_overhead(),
+        idle_agent_bytes,
         seconds: elapsed.as_secs_f64(),
         store: stores.sqlite_checkpoints().map(|store| store.stats()).unwrap_or_default(),
     };
