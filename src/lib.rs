@@ -55,6 +55,7 @@ pub mod prelude {
         Transport,
     };
     pub use agentscale_runtime::{Agent, AgentRef, Outcome, Pool, Runtime, Turn};
+    pub use agentscale_store::Stores;
     /// The attribute that [`Agent`] and the other traits are implemented with.
     pub use async_trait::async_trait;
 }

@@ -13,7 +13,6 @@ use agentscale::llm::openai::OpenAiConfig;
 use agentscale::llm::{ExtractiveProvider, OpenAiProvider};
 use agentscale::prelude::*;
 use agentscale::runtime::RuntimeConfig;
-use agentscale::store::Stores;
 
 use crate::agents::{
     ANSWERS, COORDINATOR, Coordinator, Order, RESEARCHER, Researcher, Standing, researcher_key,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
 
+mod guide;
 mod quickstart;
 mod torture;
 mod turns;
