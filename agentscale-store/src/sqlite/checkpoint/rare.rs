@@ -6,7 +6,7 @@ use agentscale_core::checkpoint::{
     Attempted, CheckpointInfo, CheckpointOrigin, Commit, CommitId, DeadLetter, DeleteRequest, ForkRequest,
     OutboxEntry, OutboxMessage, Pruned, Version,
 };
-use agentscale_core::{ErrorKind, MessageId, Result};
+use agentscale_core::{Error, ErrorKind, MessageId, Result};
 use sqlx::{Row, SqliteConnection};
 
 use super::op::{PruneThreads, Reply, Request};
@@ -192,17 +192,20 @@ async fn prune_thread(
     limit: u64,
     now: u64,
 ) -> Result<(u64, bool)> {
-    let rows: Vec<(i64, i64, i64, bool, bool)> = sqlx::query_as(
-        "SELECT version, base, written, tags IS NOT NULL, ghost FROM checkpoints \
-         WHERE thread = ?1 ORDER BY version DESC",
+    // One row instead of one a checkpoint: each row crosses a channel to sqlx's thread.
+    let listed: String = sqlx::query_scalar(
+        "SELECT json_group_array(json_array(version, base, written, tags IS NOT NULL, ghost) ORDER BY version DESC) \
+         FROM checkpoints WHERE thread = ?1",
     )
     .bind(thread)
-    .fetch_all(&mut *connection)
+    .fetch_one(&mut *connection)
     .await
     .map_err(map_error("prune"))?;
-    let visible = rows.iter().filter(|(.., ghost)| !ghost);
+    let rows: Vec<(i64, i64, i64, u8, u8)> = serde_json::from_str(&listed)
+        .map_err(|error| Error::new(ErrorKind::Internal, "prune").with_source(error))?;
+    let visible = rows.iter().filter(|(.., ghost)| *ghost == 0);
     let candidates = visible.map(|(version, _, written, tagged, _)| {
-        Candidate::new(Version(version.cast_unsigned()), written.cast_unsigned(), *tagged)
+        Candidate::new(Version(version.cast_unsigned()), written.cast_unsigned(), *tagged != 0)
     });
     let mut gone = leaving(candidates, &request.policy, now);
     let more = gone.len() as u64 > limit;
@@ -211,7 +214,7 @@ async fn prune_thread(
         return Ok((0, more));
     }
     let gone: BTreeSet<i64> = gone.iter().map(|version| version.0.cast_signed()).collect();
-    let stays = |version: &i64, ghost: &bool| !ghost && !gone.contains(version);
+    let stays = |version: &i64, ghost: &u8| *ghost == 0 && !gone.contains(version);
     let needed: Vec<(i64, i64)> = rows
         .iter()
         .filter(|(version, .., ghost)| stays(version, ghost))
