@@ -4,4 +4,5 @@ mod conformance;
 mod durability;
 mod files;
 mod processes;
+mod same_answers;
 mod scene;
