@@ -35,6 +35,12 @@ pub(crate) struct Outbox {
     left_behind: Notify,
 }
 
+/// How a pass over the store's outbox went.
+struct Passed {
+    any_left: bool,
+    any_sent: bool,
+}
+
 impl Outbox {
     pub(crate) fn new(
         transport: Arc<dyn Transport>,
@@ -123,8 +129,11 @@ impl Outbox {
             };
             wait = (wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT);
             match passed {
-                Ok(any_left) => {
+                Ok(Passed { any_left, any_sent }) => {
                     at_start = false;
+                    if any_sent {
+                        wait = FIRST_WAIT;
+                    }
                     if !any_left {
                         wait = FIRST_WAIT;
                         tokio::select! {
@@ -138,28 +147,30 @@ impl Outbox {
         }
     }
 
-    /// Sends what is left behind, and `at_start` what this runtime has not sent itself. Whether anything is left.
-    async fn pass(&self, store: &dyn CheckpointStore, at_start: bool) -> Result<bool> {
+    /// Sends what is left behind, and `at_start` what this runtime has not sent itself.
+    async fn pass(&self, store: &dyn CheckpointStore, at_start: bool) -> Result<Passed> {
         self.ledger.begin_pass();
+        let mut any_sent = false;
         let mut after: Option<OutboxCursor> = None;
         loop {
             let page = within(self.patience, "read outbox", store.pending_outbox(after, PAGE)).await?;
             for entry in page.entries {
-                self.send_again(store, entry, at_start).await;
+                any_sent |= self.send_again(store, entry, at_start).await;
             }
             after = page.next;
             if after.is_none() {
-                return Ok(self.ledger.end_pass());
+                return Ok(Passed { any_left: self.ledger.end_pass(), any_sent });
             }
         }
     }
 
-    async fn send_again(&self, store: &dyn CheckpointStore, entry: OutboxEntry, at_start: bool) {
+    /// Whether the message was taken, or can never be.
+    async fn send_again(&self, store: &dyn CheckpointStore, entry: OutboxEntry, at_start: bool) -> bool {
         let id = entry.message.id;
         let message = AgentMessage::decode(&entry.message.message);
         let is_foreign = message.as_ref().map_or(true, |message| message.stamp.node() != self.node);
         if !self.ledger.take(id, at_start && is_foreign) {
-            return;
+            return false;
         }
         let sent = match message {
             Ok(message) => {
@@ -182,8 +193,10 @@ impl Outbox {
             Err((_, error)) => {
                 tracing::debug!(message = %id, %error, "committed message not taken");
                 self.leave_behind(&[id]);
+                return false;
             }
         }
+        true
     }
 
     /// Whether a message stands in the outbox until the turn that handles it settles it.

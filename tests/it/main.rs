@@ -2,7 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
 
+mod attempts;
+mod cycles;
+mod deadlines;
+mod dropped;
 mod guide;
+mod meddling;
+mod outbox;
+mod permits;
 mod quickstart;
+mod scene;
+mod steps;
 mod torture;
 mod turns;
