@@ -16,6 +16,7 @@ mod activation;
 mod commit;
 mod failure;
 mod handle;
+mod observe;
 mod registry;
 mod repeat;
 mod slot;

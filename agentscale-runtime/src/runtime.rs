@@ -10,6 +10,7 @@ use agentscale_core::checkpoint::{
     ThreadQuery, Upcasters,
 };
 use agentscale_core::metrics::{Histogram, HistogramSnapshot, Metric, Metrics};
+use agentscale_core::observe::Observer;
 use agentscale_core::transport::Attachment;
 use agentscale_core::{
     AgentId, AgentKey, AgentType, Clock, Error, ErrorKind, HybridClock, KnowledgeClient, LlmProvider,
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) store: Option<Arc<dyn CheckpointStore>>,
     pub(crate) knowledge: Option<Arc<dyn KnowledgeClient>>,
     pub(crate) llm: Option<Arc<dyn LlmProvider>>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) metrics: Metrics,
     pub(crate) turn_overhead: Histogram,
     pub(crate) upcasters: Upcasters,

@@ -8,6 +8,7 @@ mod deadlines;
 mod dropped;
 mod guide;
 mod meddling;
+mod observations;
 mod outbox;
 mod permits;
 mod quickstart;

@@ -25,6 +25,7 @@ impl<A: Agent> Woken<A> {
             _ => &counters.failed,
         });
         let message = &queued.delivery.message;
+        self.pool.observe_failure(message, &error);
         tracing::debug!(agent_type = %self.pool.agent_type, message = %message.id, %error, "turn failed");
         match reply_to {
             Some(reply_to) => {
@@ -81,6 +82,7 @@ impl<A: Agent> AgentPool<A> {
     async fn bury(&self, delivery: Delivery, error: &Error) {
         count(&self.runtime.counters.dead_lettered);
         let message = &delivery.message;
+        self.observe_dead_letter(message, error);
         tracing::warn!(agent_type = %self.agent_type, message = %message.id, %error, "dead letter");
         if let Some(store) = &self.runtime.store {
             let patience = self.runtime.config.store_timeout;

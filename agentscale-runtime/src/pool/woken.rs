@@ -71,6 +71,7 @@ impl<A: Agent> Woken<A> {
                     // A caller that has gone misses its reply; a repeated request gets the recorded one.
                     reply_to.send(Ok(reply));
                 }
+                self.pool.observe_turn(&delivery.message);
                 let id = delivery.message.id;
                 delivery.ack();
                 let committed = self.pool.store().is_some();

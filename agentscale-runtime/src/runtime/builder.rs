@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use agentscale_core::checkpoint::{CheckpointStore, Durability, StoreSet, Upcasters};
 use agentscale_core::metrics::Metrics;
+use agentscale_core::observe::Observer;
 use agentscale_core::time::SystemClock;
 use agentscale_core::transport::{DirectTransport, DirectTransportConfig, Inbox, Subscription};
 use agentscale_core::{
@@ -39,6 +40,7 @@ pub struct RuntimeBuilder {
     folder: Option<PathBuf>,
     knowledge: Option<Arc<dyn KnowledgeClient>>,
     llm: Option<Arc<dyn LlmProvider>>,
+    observer: Option<Arc<dyn Observer>>,
     metrics: Metrics,
     upcasters: Upcasters,
     pools: Vec<(String, Pool, MakePool)>,
@@ -100,6 +102,13 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn llm(mut self, provider: impl LlmProvider) -> Self {
         self.llm = Some(Arc::new(provider));
+        self
+    }
+
+    /// Sets who is told of finished and failed turns and of dead letters; nobody by default.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
         self
     }
 
@@ -166,6 +175,7 @@ impl RuntimeBuilder {
             knowledge: self.knowledge,
             llm: self.llm,
             turn_overhead: self.metrics.histogram(&TURN_OVERHEAD, &[])?,
+            observer: self.observer,
             metrics: self.metrics,
             upcasters: self.upcasters,
             permits: Arc::new(Permits::new(config.max_concurrent_turns)),
