@@ -19,16 +19,15 @@ use ledger::Ledger;
 const PAGE: usize = 256;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const LOOKS_EVERY: Duration = Duration::from_secs(10);
 
-/// At most one copy of a message is on its way. A turn enters what it sends in the ledger before its commit; from
-/// then on the pass over the store's outbox sends only what is left behind, and what an earlier process left.
+/// At most one copy of a message is on its way: a turn enters what it sends in the ledger before its commit, and a pass
+/// over the store's outbox sends what is not in hand, left by an earlier process or for want of room.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     transport: Arc<dyn Transport>,
     store: Option<Arc<dyn CheckpointStore>>,
     clock: Arc<dyn Clock>,
-    /// The node of this runtime's stamps: messages of others were sent before it started.
-    node: u64,
     patience: Duration,
     counters: Arc<Counters>,
     ledger: Ledger,
@@ -37,7 +36,7 @@ pub(crate) struct Outbox {
 
 /// How a pass over the store's outbox went.
 struct Passed {
-    any_left: bool,
+    all_sent: bool,
     any_sent: bool,
 }
 
@@ -46,32 +45,24 @@ impl Outbox {
         transport: Arc<dyn Transport>,
         store: Option<Arc<dyn CheckpointStore>>,
         clock: Arc<dyn Clock>,
-        node: u64,
         patience: Duration,
         counters: Arc<Counters>,
     ) -> Self {
         let (ledger, left_behind) = (Ledger::default(), Notify::new());
-        Self { transport, store, clock, node, patience, counters, ledger, left_behind }
+        Self { transport, store, clock, patience, counters, ledger, left_behind }
     }
 
     /// A turn is about to commit these messages.
     pub(crate) fn expect(&self, sent: &[AgentMessage]) {
         if !sent.is_empty() {
-            self.ledger.on_its_way(sent.iter().map(|message| message.id));
+            self.ledger.enter(sent.iter().map(|message| message.id));
         }
     }
 
-    /// They were not committed.
-    pub(crate) fn forget_all(&self, ids: &[MessageId]) {
-        for id in ids {
-            self.ledger.forget(*id);
-        }
-    }
-
-    /// They may stand in the store's outbox, and wait to be sent again.
+    /// These copies do not go on; those that stand in the store's outbox are sent again.
     pub(crate) fn leave_behind(&self, ids: &[MessageId]) {
         if !ids.is_empty() {
-            self.ledger.leave_behind(ids.iter().copied());
+            self.ledger.lost(ids);
             self.left_behind.notify_one();
         }
     }
@@ -82,14 +73,16 @@ impl Outbox {
     }
 
     /// The message is settled or a dead letter.
-    pub(crate) fn forget(&self, id: MessageId) -> bool {
-        self.ledger.forget(id)
+    pub(crate) fn settled(&self, id: MessageId) {
+        self.ledger.settled(id);
     }
 
     /// After a turn that handled `id`: it is settled, unless its commit `settled` it, and what the turn sent leaves.
     pub(crate) async fn leave(&self, id: MessageId, settled: bool, sent: Vec<AgentMessage>, committed: bool) {
         let mut taken = Vec::new();
-        if self.ledger.forget(id) && !settled {
+        if settled {
+            self.ledger.settled(id);
+        } else if self.ledger.holds(id) {
             taken.push(id);
         }
         for message in sent {
@@ -100,10 +93,7 @@ impl Outbox {
             let (id, waits_for_receiver) = (message.id, self.waits_for_receiver(&message));
             match self.send(message).await {
                 Ok(()) if waits_for_receiver => {}
-                Ok(()) => {
-                    self.ledger.forget(id);
-                    taken.push(id);
-                }
+                Ok(()) => taken.push(id),
                 Err(error) => {
                     tracing::debug!(message = %id, %error, "committed message not taken");
                     self.leave_behind(&[id]);
@@ -115,64 +105,60 @@ impl Outbox {
         }
     }
 
-    /// Sends what an earlier process left in the store's outbox, and later what was left behind, until `stop`.
+    /// Sends what an earlier process left in the store's outbox, and later what was left behind, until `stop`. Now and
+    /// then it looks by itself: a commit given up for lost may have been written late.
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let Some(store) = self.store.clone() else { return };
-        let (mut wait, mut at_start) = (Duration::ZERO, true);
+        let mut wait = Duration::ZERO;
         loop {
             let passed = tokio::select! {
                 () = stop.cancelled() => return,
                 passed = async {
                     sleep(wait).await;
-                    self.pass(store.as_ref(), at_start).await
+                    self.pass(store.as_ref()).await
                 } => passed,
             };
             wait = (wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT);
             match passed {
-                Ok(Passed { any_left, any_sent }) => {
-                    at_start = false;
-                    if any_sent {
-                        wait = FIRST_WAIT;
-                    }
-                    if !any_left {
-                        wait = FIRST_WAIT;
-                        tokio::select! {
-                            () = stop.cancelled() => return,
-                            () = self.left_behind.notified() => {}
-                        }
+                Ok(Passed { all_sent: true, .. }) => {
+                    wait = FIRST_WAIT;
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = self.left_behind.notified() => {}
+                        () = sleep(LOOKS_EVERY) => {}
                     }
                 }
+                Ok(Passed { any_sent: true, .. }) => wait = FIRST_WAIT,
+                Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "outbox not read"),
             }
         }
     }
 
-    /// Sends what is left behind, and `at_start` what this runtime has not sent itself.
-    async fn pass(&self, store: &dyn CheckpointStore, at_start: bool) -> Result<Passed> {
+    /// Sends what is not in hand.
+    async fn pass(&self, store: &dyn CheckpointStore) -> Result<Passed> {
         self.ledger.begin_pass();
-        let mut any_sent = false;
+        let mut passed = Passed { all_sent: true, any_sent: false };
         let mut after: Option<OutboxCursor> = None;
         loop {
             let page = within(self.patience, "read outbox", store.pending_outbox(after, PAGE)).await?;
-            for entry in page.entries {
-                any_sent |= self.send_again(store, entry, at_start).await;
+            for entry in page.entries.into_iter().filter(|entry| self.ledger.take(entry.message.id)) {
+                let is_sent = self.send_again(store, entry).await;
+                passed.any_sent |= is_sent;
+                passed.all_sent &= is_sent;
             }
             after = page.next;
             if after.is_none() {
-                return Ok(Passed { any_left: self.ledger.end_pass(), any_sent });
+                self.ledger.end_pass();
+                return Ok(passed);
             }
         }
     }
 
     /// Whether the message was taken, or can never be.
-    async fn send_again(&self, store: &dyn CheckpointStore, entry: OutboxEntry, at_start: bool) -> bool {
+    async fn send_again(&self, store: &dyn CheckpointStore, entry: OutboxEntry) -> bool {
         let id = entry.message.id;
-        let message = AgentMessage::decode(&entry.message.message);
-        let is_foreign = message.as_ref().map_or(true, |message| message.stamp.node() != self.node);
-        if !self.ledger.take(id, at_start && is_foreign) {
-            return false;
-        }
-        let sent = match message {
+        let sent = match AgentMessage::decode(&entry.message.message) {
             Ok(message) => {
                 let is_late =
                     message.deadline.is_some_and(|it| it.remaining(self.clock.unix_micros()).is_none());
@@ -183,16 +169,13 @@ impl Outbox {
         };
         match sent {
             Ok(true) => {}
-            Ok(false) => {
-                self.ledger.forget(id);
-                self.settle(vec![id]).await;
-            }
+            Ok(false) => self.settle(vec![id]).await,
             Err((is_late, error)) if is_late || error.retry() == Retry::Never => {
                 self.bury(store, entry, &error).await;
             }
             Err((_, error)) => {
                 tracing::debug!(message = %id, %error, "committed message not taken");
-                self.leave_behind(&[id]);
+                self.ledger.lost(&[id]);
                 return false;
             }
         }
@@ -228,20 +211,21 @@ impl Outbox {
         match within(self.patience, "bury message", store.bury(letter)).await {
             Ok(()) => {
                 count(&self.counters.dead_lettered);
-                self.ledger.forget(id);
+                self.ledger.settled(id);
             }
             Err(error) => {
                 tracing::error!(message = %id, %error, "dead letter not kept, it stays in the outbox");
-                self.leave_behind(&[id]);
+                self.ledger.lost(&[id]);
             }
         }
     }
 
     async fn settle(&self, ids: Vec<MessageId>) {
         let Some(store) = &self.store else { return };
-        if let Err(error) = within(self.patience, "settle outbox", store.settle_outbox(ids)).await {
-            // They stay in the outbox and are sent again at the next start, under the same ids.
-            tracing::warn!(%error, "outbox messages not settled");
+        match within(self.patience, "settle outbox", store.settle_outbox(ids.clone())).await {
+            Ok(()) => ids.iter().for_each(|id| self.ledger.settled(*id)),
+            // They stay in hand, and are sent again at the next start under the same ids.
+            Err(error) => tracing::warn!(%error, "outbox messages not settled"),
         }
     }
 }

@@ -27,13 +27,13 @@ impl<A: Agent> Woken<A> {
         handled: Handled<A::State>,
     ) -> Result<Done> {
         let Handled { mut activation, ending, outbox, journaled, .. } = handled;
-        let runtime = self.pool.runtime.clone();
+        let runtime = &self.pool.runtime;
         let body = match ending {
             Ending::Now(Outcome::Reply(body)) | Ending::Recorded(body) => body,
             Ending::Now(Outcome::Done) => Body::new(()),
         };
         let mut settled = false;
-        if let (Some(kept), Some(store)) = (&mut activation.kept, self.pool.store().cloned()) {
+        if let (Some(kept), Some(store)) = (&mut activation.kept, self.pool.store()) {
             let stamp = runtime.stamp();
             let id = CommitId(*MessageId::new(stamp.unix_micros()).as_uuid());
             let header = StateHeader::json(A::SCHEMA_VERSION);
@@ -49,7 +49,15 @@ impl<A: Agent> Woken<A> {
             settled = commit.settles.is_some();
             if writes_something(&commit) || kept.version.0 == 0 {
                 runtime.outbox.expect(&outbox);
-                kept.version = self.write(store.as_ref(), commit, &outbox).await?;
+                let mut unsure = None;
+                let written = self.write(store.as_ref(), commit, &outbox, &mut unsure).await;
+                kept.version = match written {
+                    Ok(version) => version,
+                    Err(error) => {
+                        self.unsure = unsure;
+                        return Err(error);
+                    }
+                };
                 kept.has_history = true;
             }
             kept.committed.advance(changes);
@@ -58,12 +66,13 @@ impl<A: Agent> Woken<A> {
         Ok(Done { reply: message.reply(body, runtime.stamp()), outbox, settled })
     }
 
-    /// Writes the commit, or keeps in mind that it may have been written.
+    /// Writes the commit; where it fails and may have been written all the same, says so in `unsure`.
     async fn write(
-        &mut self,
+        &self,
         store: &dyn CheckpointStore,
         commit: Commit,
         outbox: &[AgentMessage],
+        unsure: &mut Option<Box<Unsure>>,
     ) -> Result<Version> {
         let runtime = &self.pool.runtime;
         let (id, version) = (commit.id, Version(commit.expected.0 + 1));
@@ -77,12 +86,10 @@ impl<A: Agent> Woken<A> {
         };
         if let Err(error) = &written {
             let sent: Vec<_> = outbox.iter().map(|message| message.id).collect();
+            runtime.outbox.leave_behind(&sent);
             if may_be_written {
                 tracing::warn!(%error, "commit may be written or not");
-                runtime.outbox.leave_behind(&sent);
-                self.unsure = Some(Box::new(Unsure { id, version, sent }));
-            } else {
-                runtime.outbox.forget_all(&sent);
+                *unsure = Some(Box::new(Unsure { id, version }));
             }
         }
         Ok(written?.version)

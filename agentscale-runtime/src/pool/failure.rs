@@ -92,9 +92,7 @@ impl<A: Agent> AgentPool<A> {
             };
             let outbox = &self.runtime.outbox;
             match kept {
-                Ok(()) => {
-                    outbox.forget(message.id);
-                }
+                Ok(()) => outbox.settled(message.id),
                 Err(error) => {
                     tracing::error!(message = %message.id, %error, "dead letter not kept");
                     if outbox.holds(message.id) {

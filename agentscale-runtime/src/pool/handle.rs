@@ -10,8 +10,10 @@ use agentscale_core::transport::ReplyTo;
 use agentscale_core::{AgentMessage, Body, Error, ErrorKind, Result};
 use tokio::time::{Instant, sleep_until};
 
+use super::AgentPool;
 use super::activation::Activation;
 use super::repeat::turn_id;
+use super::slot::Slot;
 use super::woken::Woken;
 use crate::agent::{Agent, Outcome};
 use crate::permits::{Gated, Waits};
@@ -95,7 +97,7 @@ impl<A: Agent> Woken<A> {
     ) -> Result<Handled<A::State>> {
         let (pool, slot) = (self.pool.clone(), self.slot.clone());
         let runtime = &pool.runtime;
-        let (mut activation, recalled) = self.load(message).await?;
+        let (mut activation, recalled) = self.load(&pool, &slot, message).await?;
         if let Some(body) = self.earlier_result(activation.kept.as_deref(), message).await? {
             return Ok(Handled::recorded(activation, body));
         }
@@ -124,8 +126,12 @@ impl<A: Agent> Woken<A> {
 
     /// The agent's activation, and beside it what the turn recalls. An agent that is active stays so where the
     /// recall fails: its state was not touched.
-    async fn load(&mut self, message: &AgentMessage) -> Result<(Box<Activation<A::State>>, Vec<Hit>)> {
-        let (pool, slot) = (self.pool.clone(), self.slot.clone());
+    async fn load(
+        &mut self,
+        pool: &AgentPool<A>,
+        slot: &Slot<A::State>,
+        message: &AgentMessage,
+    ) -> Result<(Box<Activation<A::State>>, Vec<Hit>)> {
         let query = pool.agent.recall(message);
         if let Some(query) = query.as_ref().filter(|query| query.tenant != message.tenant) {
             return Err(

@@ -1,7 +1,7 @@
 //! Messages that come again: their attempts are counted durably, and what was done is not done twice.
 
 use agentscale_core::checkpoint::{CommitId, LoadRequest, TurnId, Version};
-use agentscale_core::{AgentMessage, Body, Error, ErrorKind, IdempotencyKey, MessageId, MessageKind, Result};
+use agentscale_core::{AgentMessage, Body, Error, ErrorKind, IdempotencyKey, MessageKind, Result};
 
 use super::AgentPool;
 use super::activation::Kept;
@@ -14,8 +14,6 @@ use crate::patience::within;
 pub(super) struct Unsure {
     pub(super) id: CommitId,
     pub(super) version: Version,
-    /// What the turn sent.
-    pub(super) sent: Vec<MessageId>,
 }
 
 impl<A: Agent> Woken<A> {
@@ -29,7 +27,6 @@ impl<A: Agent> Woken<A> {
             if let Some(unsure) = &self.unsure
                 && self.pool.was_done(kept, unsure).await?
             {
-                self.pool.runtime.outbox.leave_behind(&unsure.sent);
                 return Ok(Some(Body::new(())));
             }
             if let Some(body) = self.pool.recorded(kept, message, self.attempt).await? {

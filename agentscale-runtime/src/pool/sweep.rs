@@ -39,24 +39,26 @@ impl<A: Agent> AnyPool for AgentPool<A> {
     fn sweep(&self, pressure: bool) {
         let now = coarse_now(&self.runtime);
         let idle_seconds = u32::try_from(self.options.idle_timeout.as_secs()).unwrap_or(u32::MAX);
-        let mut before = now.checked_sub(idle_seconds);
+        let idle_before = now.checked_sub(idle_seconds);
         let mut idle = Vec::new();
         self.registry.for_each(|slot| idle.extend(slot.idle_since()));
-        let surplus =
-            idle.len().saturating_sub(self.options.max_active).max(if pressure { idle.len() / 2 } else { 0 });
-        if surplus > 0 {
-            let (_, newest_to_go, _) = idle.select_nth_unstable(surplus - 1);
-            before = before.max(Some(*newest_to_go));
+        let halved = if pressure { idle.len().div_ceil(2) } else { 0 };
+        let over = idle.len().saturating_sub(self.options.max_active);
+        let mut surplus = Surplus::of(idle, halved.max(over));
+        if idle_before.is_none() && surplus.is_empty() {
+            return;
         }
-        let Some(before) = before else { return };
         let mut passivated = 0;
-        self.registry.retain(|slot| match slot.passivate(|last_active| last_active <= before) {
-            Passivated::Stays => true,
-            Passivated::Active => {
-                passivated += 1;
-                false
+        self.registry.retain(|slot| {
+            let goes = |last| idle_before.is_some_and(|before| last <= before) || surplus.takes(last);
+            match slot.passivate(goes) {
+                Passivated::Stays => true,
+                Passivated::Active => {
+                    passivated += 1;
+                    false
+                }
+                Passivated::Cold => false,
             }
-            Passivated::Cold => false,
         });
         self.runtime.counters.passivated.fetch_add(passivated, Ordering::Relaxed);
     }
@@ -75,5 +77,35 @@ impl<A: Agent> AnyPool for AgentPool<A> {
             }
         });
         live
+    }
+}
+
+/// The agents that are longest idle: those whose last turn was before `newest`, and some of that second.
+struct Surplus {
+    newest: u32,
+    of_newest: usize,
+}
+
+impl Surplus {
+    fn of(mut idle: Vec<u32>, agents: usize) -> Self {
+        if agents == 0 {
+            return Self { newest: 0, of_newest: 0 };
+        }
+        let (older, newest, _) = idle.select_nth_unstable(agents - 1);
+        let newest = *newest;
+        let of_newest = agents - older.iter().filter(|last| **last < newest).count();
+        Self { newest, of_newest }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.of_newest == 0
+    }
+
+    fn takes(&mut self, last_active: u32) -> bool {
+        if self.of_newest > 0 && last_active == self.newest {
+            self.of_newest -= 1;
+            return true;
+        }
+        last_active < self.newest
     }
 }

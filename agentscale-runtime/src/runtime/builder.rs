@@ -159,7 +159,6 @@ impl RuntimeBuilder {
             transport.clone(),
             self.store.clone(),
             clock.clone(),
-            node,
             config.store_timeout,
             counters.clone(),
         );
