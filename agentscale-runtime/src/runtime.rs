@@ -25,12 +25,12 @@ use tokio_util::task::TaskTracker;
 use crate::agent_ref::AgentRef;
 use crate::blocking::BlockingPool;
 use crate::config::RuntimeConfig;
-use crate::folder_lock::FolderLock;
 use crate::machine::resident_bytes;
 use crate::outbox::Outbox;
 use crate::patience::within;
 use crate::permits::Permits;
 use crate::pool::AnyPool;
+use crate::state_lock::StateLock;
 use crate::stats::{Counters, RuntimeStats};
 
 mod builder;
@@ -119,7 +119,7 @@ struct Inner {
     shared: Arc<Shared>,
     pools: HashMap<AgentType, Arc<dyn AnyPool>>,
     _attachments: Vec<Attachment>,
-    _folder_lock: Option<FolderLock>,
+    _state_lock: Option<StateLock>,
 }
 
 /// How a drain went.

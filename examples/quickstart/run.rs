@@ -12,7 +12,7 @@ use agentscale::knowledge::{EmbeddedKnowledge, LexicalEmbedder};
 use agentscale::llm::openai::OpenAiConfig;
 use agentscale::llm::{ExtractiveProvider, OpenAiProvider};
 use agentscale::prelude::*;
-use agentscale::runtime::RuntimeConfig;
+use agentscale::runtime::{RuntimeConfig, StateLock};
 
 use crate::agents::{
     ANSWERS, COORDINATOR, Coordinator, Order, RESEARCHER, Researcher, Standing, researcher_key,
@@ -42,6 +42,7 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
 
     let idle_agent_bytes = bytes_per_idle_agent().await?;
     let provider = provider(args)?;
+    let lock = StateLock::acquire(&args.state)?;
     let stores = Stores::sqlite(&args.state).await?;
     let knowledge = Arc::new(open_knowledge(&args.state).await?);
     let progress = Progress::new(!args.json);
@@ -51,6 +52,7 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
     let runtime = Runtime::builder()
         .config(RuntimeConfig { turn_timeout: PATIENCE, ..RuntimeConfig::default() })
         .clock(SystemClock::new())
+        .state_lock(lock)
         .stores(stores.clone())
         .knowledge(knowledge.clone())
         .llm(provider)

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use agentscale::runtime::StateLock;
+
 use crate::torture::quickstart_binary;
 
 fn run(folder: &Path, args: &[&str]) -> Output {
@@ -61,4 +63,31 @@ fn a_finished_run_starts_anew() {
         assert_eq!(report["resumed_turns"], 0);
         assert_eq!(report["figures"]["researcher_turns"], 1);
     }
+}
+
+#[test]
+fn a_second_process_on_the_state_folder_is_refused_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    document(folder.path());
+    let state = folder.path().join("state");
+    let lock = StateLock::acquire(&state).unwrap();
+    let before = files(&state);
+    let args = ["--docs", ".", "--state", "state", "--ask", "Which is the largest animal?"];
+    let refused = run(folder.path(), &args);
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{error}");
+    assert!(error.contains("lock state folder: already_exists (folder: state"), "{error}");
+    assert_eq!(files(&state), before);
+    drop(lock);
+    assert!(run(folder.path(), &args).status.success());
+}
+
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
 }

@@ -22,10 +22,10 @@ use super::{Inner, Runtime, Shared, TURN_OVERHEAD, sweep};
 use crate::agent::Agent;
 use crate::blocking::BlockingPool;
 use crate::config::{Pool, RuntimeConfig};
-use crate::folder_lock::FolderLock;
 use crate::outbox::Outbox;
 use crate::permits::Permits;
 use crate::pool::{AgentPool, AnyPool, PoolInbox};
+use crate::state_lock::StateLock;
 use crate::stats::Counters;
 
 type MakePool = Box<dyn FnOnce(Arc<Shared>, AgentType) -> (Arc<dyn AnyPool>, Arc<dyn Inbox>) + Send>;
@@ -38,6 +38,7 @@ pub struct RuntimeBuilder {
     transport: Option<Arc<dyn Transport>>,
     store: Option<Arc<dyn CheckpointStore>>,
     folder: Option<PathBuf>,
+    lock: Option<StateLock>,
     knowledge: Option<Arc<dyn KnowledgeClient>>,
     llm: Option<Arc<dyn LlmProvider>>,
     observer: Option<Arc<dyn Observer>>,
@@ -88,6 +89,13 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn state_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
+        self
+    }
+
+    /// Takes over the lock of the state folder, for a host that opened files of the folder under it.
+    #[must_use]
+    pub fn state_lock(mut self, lock: StateLock) -> Self {
+        self.lock = Some(lock);
         self
     }
 
@@ -146,7 +154,10 @@ impl RuntimeBuilder {
     /// runs on the state folder; what the transport gives.
     pub async fn start(self) -> Result<Runtime> {
         self.check()?;
-        let folder_lock = self.folder.as_deref().map(FolderLock::acquire).transpose()?;
+        let state_lock = match (self.lock, self.folder) {
+            (Some(lock), _) => Some(lock),
+            (None, folder) => folder.map(StateLock::acquire).transpose()?,
+        };
         let config = self.config.unwrap_or_default();
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let transport = self.transport.unwrap_or_else(|| {
@@ -198,7 +209,7 @@ impl RuntimeBuilder {
         shared.tasks.spawn(shared.outbox.clone().run(shared.stop.clone()));
         shared.tasks.spawn(sweep(shared.clone(), pools.values().cloned().collect()));
         Ok(Runtime {
-            inner: Arc::new(Inner { shared, pools, _attachments: attachments, _folder_lock: folder_lock }),
+            inner: Arc::new(Inner { shared, pools, _attachments: attachments, _state_lock: state_lock }),
         })
     }
 
