@@ -8,6 +8,7 @@ mod deadlines;
 mod dropped;
 mod exactly_once;
 mod guide;
+mod invariants;
 mod meddling;
 mod observations;
 mod outbox;
