@@ -18,7 +18,7 @@ use agentscale_core::{
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,6 +36,10 @@ use crate::stats::{Counters, RuntimeStats};
 mod builder;
 
 pub use builder::RuntimeBuilder;
+
+/// What is left to a hanging store once the runtime has stopped: for one operation, and for all tasks.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(5);
 
 const TURN_OVERHEAD: Metric = Metric::new(
     "agentscale_turn_overhead_seconds",
@@ -89,6 +93,15 @@ impl Shared {
         if self.is_foreign(stamp) {
             // One too far ahead is counted by the clock, which stays.
             let _ = self.clock_of_stamps.observe(stamp, self.clock.unix_micros());
+        }
+    }
+
+    /// How long a store may take for what is not part of a turn; little, once the runtime has stopped.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.is_stopped() {
+            LAST_PATIENCE.min(self.config.store_timeout)
+        } else {
+            self.config.store_timeout
         }
     }
 
@@ -263,6 +276,7 @@ impl Runtime {
     }
 
     /// Stops taking messages from outside, lets the turns in flight end, and cuts off what is left after `patience`.
+    /// Messages that are cut off stay in the outbox that they came from; those of the host become dead letters.
     pub async fn drain(&self, patience: Duration) -> Drained {
         let shared = &self.inner.shared;
         let ends = Instant::now() + patience;
@@ -285,7 +299,9 @@ impl Runtime {
         };
         shared.stop();
         shared.tasks.close();
-        shared.tasks.wait().await;
+        if timeout(GRACE, shared.tasks.wait()).await.is_err() {
+            tracing::warn!("tasks outlive the drain, as the store hangs: they end by themselves");
+        }
         Drained { cut_off }
     }
 

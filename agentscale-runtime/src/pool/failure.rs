@@ -85,7 +85,7 @@ impl<A: Agent> AgentPool<A> {
         self.observe_dead_letter(message, error);
         tracing::warn!(agent_type = %self.agent_type, message = %message.id, %error, "dead letter");
         if let Some(store) = &self.runtime.store {
-            let patience = self.runtime.config.store_timeout;
+            let patience = self.runtime.patience();
             let kept = match self.letter(message, delivery.attempt, error) {
                 Ok(letter) => within(patience, "bury message", store.bury(letter)).await,
                 Err(error) => Err(error),

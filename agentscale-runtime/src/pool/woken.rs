@@ -71,11 +71,10 @@ impl<A: Agent> Woken<A> {
                     // A caller that has gone misses its reply; a repeated request gets the recorded one.
                     reply_to.send(Ok(reply));
                 }
-                self.pool.observe_turn(&delivery.message);
-                let id = delivery.message.id;
-                delivery.ack();
                 let committed = self.pool.store().is_some();
-                self.pool.runtime.outbox.leave(id, settled, outbox, committed).await;
+                self.pool.runtime.outbox.leave(delivery.message.id, settled, outbox, committed).await;
+                self.pool.observe_turn(&delivery.message);
+                delivery.ack();
             }
             Err(error) => {
                 delivery.attempt = self.attempt;
@@ -108,13 +107,22 @@ impl<A: Agent> Woken<A> {
 }
 
 impl<A: Agent> Drop for Woken<A> {
-    /// A task that did not come to its end: the tokio runtime is shutting down.
+    /// A task that did not come to its end: the tokio runtime is shutting down, or code of the host panicked where
+    /// no turn runs, such as a state's `drop`.
     fn drop(&mut self) {
         if self.passive {
             return;
         }
+        let outbox = &self.pool.runtime.outbox;
         for mut queued in self.slot.give_up() {
-            queued.delivery.respond(Err(Error::new(ErrorKind::Unavailable, "handle message")));
+            let id = queued.delivery.message.id;
+            if queued.delivery.wants_reply() {
+                queued.delivery.respond(Err(Error::new(ErrorKind::Unavailable, "handle message")));
+            } else if outbox.holds(id) {
+                outbox.leave_behind(&[id]);
+            } else {
+                count(&self.pool.runtime.counters.undeliverable);
+            }
         }
     }
 }
