@@ -17,6 +17,7 @@ mod permits;
 mod quickstart;
 mod scene;
 mod shutdown;
+mod stamps;
 mod steps;
 mod torture;
 mod turns;
