@@ -1,0 +1,41 @@
+//! Counts the bytes that are requested from the allocator and not given back.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicIsize, Ordering};
+
+pub(crate) struct Counting;
+
+static HELD: AtomicIsize = AtomicIsize::new(0);
+
+/// The bytes held now, as they were requested.
+pub(crate) fn held() -> isize {
+    HELD.load(Ordering::SeqCst)
+}
+
+fn change(bytes: usize, sign: isize) {
+    HELD.fetch_add(sign * bytes as isize, Ordering::Relaxed);
+}
+
+// SAFETY: every call goes to the system's allocator with the arguments that came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        change(layout.size(), 1);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        change(layout.size(), 1);
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        change(layout.size(), -1);
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        change(layout.size(), -1);
+        change(size, 1);
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
