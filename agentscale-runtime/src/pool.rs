@@ -67,9 +67,8 @@ impl<A: Agent> AgentPool<A> {
                 .with_context("reason", "goes to no agent");
             return Err((queued, error));
         };
-        let (tenant, key) = (queued.delivery.message.tenant.clone(), address.key.clone());
+        let mut slot = self.registry.slot(&queued.delivery.message.tenant, &address.key);
         loop {
-            let slot = self.registry.slot(&tenant, &key);
             match slot.take(queued, &self.options.mailbox) {
                 Taken::Queued => return Ok(()),
                 Taken::Wakes(first, activation) => {
@@ -77,7 +76,10 @@ impl<A: Agent> AgentPool<A> {
                     self.runtime.tasks.spawn_on(woken.run(first), &self.runtime.tokio);
                     return Ok(());
                 }
-                Taken::Gone(back) => queued = back,
+                Taken::Gone(back) => {
+                    slot = self.registry.slot(&slot.tenant, &slot.key);
+                    queued = back;
+                }
                 Taken::Refused(back, error) => return Err((back, error)),
             }
         }

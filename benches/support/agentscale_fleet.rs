@@ -1,4 +1,4 @@
-use agentscale_core::{AgentId, AgentMessage, AgentType, Result, Tenant};
+use agentscale_core::{AgentId, AgentMessage, AgentType, MessageKind, Result, Tenant};
 use agentscale_runtime::{Agent, AgentRef, Outcome, Pool, Runtime, Turn};
 use async_trait::async_trait;
 
@@ -21,7 +21,10 @@ impl Agent for Adder {
     async fn handle(&self, turn: &mut Turn<'_, u64>, message: &AgentMessage) -> Result<Outcome> {
         *turn.state_mut() += *message.body::<u64>()?;
         self.0.one();
-        Ok(turn.reply(*turn.state()))
+        Ok(match message.kind {
+            MessageKind::Request => turn.reply(*turn.state()),
+            _ => Outcome::Done,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 use std::any::{Any, type_name};
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -69,6 +69,12 @@ impl Body {
     /// A value that is encoded as JSON where it must be.
     pub fn new<T: Serialize + Send + Sync + 'static>(value: T) -> Self {
         Self(Repr::Typed(Arc::new(value)))
+    }
+
+    /// The body of a message that says nothing: `null`.
+    pub fn empty() -> Self {
+        static EMPTY: LazyLock<Body> = LazyLock::new(|| Body::new(()));
+        EMPTY.clone()
     }
 
     /// A value that is shared already.

@@ -24,8 +24,8 @@ pub trait Acknowledge: Send + Sync {
 
 /// A message on its way to a receiver. One that is dropped counts as not acknowledged, and a request as refused.
 pub struct Delivery {
-    /// The message.
-    pub message: AgentMessage,
+    /// The message: a pointer, since a delivery passes through many hands.
+    pub message: Box<AgentMessage>,
     /// How many times it was delivered, this one included.
     pub attempt: u32,
     bytes: Option<usize>,
@@ -36,12 +36,12 @@ pub struct Delivery {
 impl Delivery {
     /// A first delivery that waits for nothing.
     pub fn new(message: AgentMessage) -> Self {
-        Self { message, attempt: 1, bytes: None, reply_to: None, acknowledge: None }
+        Self { message: Box::new(message), attempt: 1, bytes: None, reply_to: None, acknowledge: None }
     }
 
     /// A first delivery of a request.
     pub fn request(message: AgentMessage, reply_to: ReplyTo) -> Self {
-        Self { message, attempt: 1, bytes: None, reply_to: Some(reply_to), acknowledge: None }
+        Self { reply_to: Some(reply_to), ..Self::new(message) }
     }
 
     /// Says that a transport waits for the acknowledgement of this `attempt`.

@@ -37,11 +37,19 @@ impl<A: Agent> AgentPool<A> {
         self.runtime.store.as_ref().filter(|_| keeps)
     }
 
-    pub(super) async fn activate(&self, thread: AgentId) -> Result<Box<Activation<A::State>>> {
+    /// Activates an agent of which nothing is kept.
+    pub(super) fn activate(&self) -> Box<Activation<A::State>> {
         count(&self.runtime.counters.activated);
-        let Some(store) = self.store() else {
-            return Ok(Box::new(Activation { state: A::State::default(), kept: None }));
-        };
+        Box::new(Activation { state: A::State::default(), kept: None })
+    }
+
+    /// Activates an agent of which `store` keeps a thread.
+    pub(super) async fn claim(
+        &self,
+        store: &Arc<dyn CheckpointStore>,
+        thread: AgentId,
+    ) -> Result<Box<Activation<A::State>>> {
+        count(&self.runtime.counters.activated);
         let request = ClaimRequest::new(thread.clone());
         let claim = within(self.runtime.config.store_timeout, "claim thread", store.claim(request));
         let claim = claim.await.map_err(|error| error.with_context("thread", &thread))?;

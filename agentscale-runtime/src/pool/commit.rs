@@ -30,7 +30,7 @@ impl<A: Agent> Woken<A> {
         let runtime = &self.pool.runtime;
         let body = match ending {
             Ending::Now(Outcome::Reply(body)) | Ending::Recorded(body) => body,
-            Ending::Now(Outcome::Done) => Body::new(()),
+            Ending::Now(Outcome::Done) => Body::empty(),
         };
         let mut settled = false;
         if let (Some(kept), Some(store)) = (&mut activation.kept, self.pool.store()) {
@@ -50,7 +50,7 @@ impl<A: Agent> Woken<A> {
             if writes_something(&commit) || kept.version.0 == 0 {
                 runtime.outbox.expect(&outbox);
                 let mut unsure = None;
-                let written = self.write(store.as_ref(), commit, &outbox, &mut unsure).await;
+                let written = Box::pin(self.write(store.as_ref(), commit, &outbox, &mut unsure)).await;
                 kept.version = match written {
                     Ok(version) => version,
                     Err(error) => {
@@ -63,7 +63,7 @@ impl<A: Agent> Woken<A> {
             kept.committed.advance(changes);
         }
         self.activation = Some(activation);
-        Ok(Done { reply: message.reply(body, runtime.stamp()), outbox, settled })
+        Ok(Done { body, outbox, settled })
     }
 
     /// Writes the commit; where it fails and may have been written all the same, says so in `unsure`.

@@ -10,10 +10,8 @@ use agentscale_core::transport::ReplyTo;
 use agentscale_core::{AgentMessage, Body, Error, ErrorKind, Result};
 use tokio::time::{Instant, sleep_until};
 
-use super::AgentPool;
 use super::activation::Activation;
 use super::repeat::turn_id;
-use super::slot::Slot;
 use super::woken::Woken;
 use crate::agent::{Agent, Outcome};
 use crate::permits::{Gated, Waits};
@@ -74,18 +72,19 @@ impl<A: Agent> Woken<A> {
             return handled;
         }
         let ends = ends.unwrap_or_else(|| Instant::now() + runtime.config.turn_timeout);
-        let abandoned = async {
-            match reply_to {
-                Some(reply_to) => reply_to.abandoned().await,
-                None => std::future::pending().await,
+        // Boxed: the task of an agent is made for each time that it wakes, and most never come here.
+        let cut_off = Box::pin(async {
+            tokio::select! {
+                biased;
+                () = abandoned(reply_to) => failed(ErrorKind::Cancelled),
+                () = sleep_until(ends) => failed(ErrorKind::DeadlineExceeded),
+                () = runtime.stop.cancelled() => stopped(),
             }
-        };
+        });
         tokio::select! {
             biased;
             handled = handle => handled,
-            () = abandoned => Err(failed(ErrorKind::Cancelled)),
-            () = sleep_until(ends) => Err(failed(ErrorKind::DeadlineExceeded)),
-            () = runtime.stop.cancelled() => Err(stopped()),
+            error = cut_off => Err(error),
         }
     }
 
@@ -95,12 +94,15 @@ impl<A: Agent> Woken<A> {
         ends: Option<Instant>,
         waits: &Waits,
     ) -> Result<Handled<A::State>> {
-        let (pool, slot) = (self.pool.clone(), self.slot.clone());
-        let runtime = &pool.runtime;
-        let (mut activation, recalled) = self.load(&pool, &slot, message).await?;
-        if let Some(body) = self.earlier_result(activation.kept.as_deref(), message).await? {
-            return Ok(Handled::recorded(activation, body));
+        let (mut activation, recalled) = self.load(message).await?;
+        if self.pool.runtime.store.is_some() {
+            let kept = activation.kept.as_deref();
+            if let Some(body) = Box::pin(self.earlier_result(kept, message)).await? {
+                return Ok(Handled::recorded(activation, body));
+            }
         }
+        let (pool, slot) = (&self.pool, &self.slot);
+        let runtime = &pool.runtime;
         let mut context =
             TurnContext::new(runtime, (&slot.tenant, &pool.agent_type, &slot.key), message, waits);
         context.recalled = &recalled;
@@ -126,12 +128,8 @@ impl<A: Agent> Woken<A> {
 
     /// The agent's activation, and beside it what the turn recalls. An agent that is active stays so where the
     /// recall fails: its state was not touched.
-    async fn load(
-        &mut self,
-        pool: &AgentPool<A>,
-        slot: &Slot<A::State>,
-        message: &AgentMessage,
-    ) -> Result<(Box<Activation<A::State>>, Vec<Hit>)> {
+    async fn load(&mut self, message: &AgentMessage) -> Result<(Box<Activation<A::State>>, Vec<Hit>)> {
+        let (pool, slot) = (&self.pool, &self.slot);
         let query = pool.agent.recall(message);
         if let Some(query) = query.as_ref().filter(|query| query.tenant != message.tenant) {
             return Err(
@@ -147,14 +145,25 @@ impl<A: Agent> Woken<A> {
         };
         let recalled = if self.activation.is_some() {
             recall.await
-        } else {
-            let activate = pool.activate(pool.agent_id(&slot.tenant, &slot.key));
-            let (activated, recalled) = futures::join!(activate, recall);
-            self.activation = Some(activated?);
+        } else if let Some(store) = pool.store() {
+            let claim = pool.claim(store, pool.agent_id(&slot.tenant, &slot.key));
+            let (claimed, recalled) = Box::pin(async { futures::join!(claim, recall) }).await;
+            self.activation = Some(claimed?);
             recalled
+        } else {
+            self.activation = Some(pool.activate());
+            recall.await
         };
         let recalled = recalled?;
         let activation = self.activation.take();
         activation.map(|it| (it, recalled)).ok_or_else(|| Error::new(ErrorKind::Internal, "load agent"))
+    }
+}
+
+/// Ends when the caller has gone; never for what nobody waits for.
+async fn abandoned(reply_to: &mut Option<ReplyTo>) {
+    match reply_to {
+        Some(reply_to) => reply_to.abandoned().await,
+        None => std::future::pending().await,
     }
 }

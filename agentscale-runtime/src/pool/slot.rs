@@ -64,6 +64,15 @@ struct Inner<S> {
     activation: Option<Box<Activation<S>>>,
 }
 
+impl<S> Inner<S> {
+    fn pop(&mut self) -> Option<Queued> {
+        let mailbox = self.mailbox.as_mut()?;
+        let queued = mailbox.queue.pop_front()?;
+        mailbox.bytes -= queued.admitted.bytes;
+        Some(queued)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Idle,
@@ -129,14 +138,15 @@ impl<S> Slot<S> {
         }
     }
 
+    /// The next message, if there is one; the agent stays woken.
+    pub(super) fn pop(&self) -> Option<Queued> {
+        self.lock().pop()
+    }
+
     /// The next message; where there is none, the agent is passive again and keeps its activation.
     pub(super) fn next(&self, activation: &mut Option<Box<Activation<S>>>, now: u32) -> Option<Queued> {
         let mut inner = self.lock();
-        let next = inner.mailbox.as_mut().and_then(|mailbox| {
-            let queued = mailbox.queue.pop_front()?;
-            mailbox.bytes -= queued.admitted.bytes;
-            Some(queued)
-        });
+        let next = inner.pop();
         if next.is_none() {
             inner.phase = Phase::Idle;
             inner.mailbox = None;

@@ -52,7 +52,7 @@ impl Redelivery {
     /// Makes a first delivery one that comes again until its receiver says how it went.
     pub(super) fn watch(self: &Arc<Self>, delivery: Delivery, group: &GroupName) -> Result<(Delivery, Turn)> {
         let entry = Entry {
-            message: delivery.message.clone(),
+            message: AgentMessage::clone(&delivery.message),
             bytes: delivery.size_hint(),
             group: group.clone(),
             attempt: delivery.attempt,
