@@ -60,7 +60,6 @@ impl<A: Agent> AgentPool<A> {
     }
 
     /// As [`accept`](Self::accept), for what is admitted already.
-    #[expect(clippy::result_large_err, reason = "the message comes back, and is moved as it came")]
     fn enqueue(self: &Arc<Self>, mut queued: Queued) -> Result<(), (Queued, Error)> {
         let Destination::Agent(address) = &queued.delivery.message.to else {
             let error = Error::new(ErrorKind::InvalidInput, "deliver to agent")
