@@ -48,7 +48,6 @@ impl<A: Agent> Woken<A> {
             commit.turn = journaled;
             settled = commit.settles.is_some();
             if writes_something(&commit) || kept.version.0 == 0 {
-                runtime.outbox.expect(&outbox);
                 let mut unsure = None;
                 let written = Box::pin(self.write(store.as_ref(), commit, &outbox, &mut unsure)).await;
                 kept.version = match written {
@@ -75,7 +74,14 @@ impl<A: Agent> Woken<A> {
         unsure: &mut Option<Box<Unsure>>,
     ) -> Result<Version> {
         let runtime = &self.pool.runtime;
+        if runtime.is_stopped() {
+            // Another process may have handled the message before this one claimed the thread.
+            return Err(
+                Error::new(ErrorKind::Unavailable, "commit turn").with_context("reason", "shutting down")
+            );
+        }
         let (id, version) = (commit.id, Version(commit.expected.0 + 1));
+        runtime.outbox.expect(outbox);
         let mut may_be_written = false;
         let written = tokio::select! {
             biased;
