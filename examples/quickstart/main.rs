@@ -16,6 +16,7 @@ use clap::Parser;
 
 use args::Args;
 use report::Report;
+use run::Plan;
 
 /// The arguments cannot be used; as for those that clap refuses.
 const UNUSABLE: u8 = 2;
@@ -23,14 +24,19 @@ const UNUSABLE: u8 = 2;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    match run::run(&args).await {
+    let plan = match Plan::read(&args) {
+        Ok(plan) => plan,
+        Err(error) => return failed(&error, ExitCode::from(UNUSABLE)),
+    };
+    match run::run(&args, plan).await {
         Ok(report) => show(&args, &report),
-        Err(error) => {
-            eprintln!("quickstart: {}", describe(&error));
-            let unusable = matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound);
-            ExitCode::from(if unusable { UNUSABLE } else { 1 })
-        }
+        Err(error) => failed(&error, ExitCode::FAILURE),
     }
+}
+
+fn failed(error: &Error, status: ExitCode) -> ExitCode {
+    eprintln!("quickstart: {}", describe(error));
+    status
 }
 
 fn show(args: &Args, report: &Report) -> ExitCode {

@@ -22,6 +22,8 @@ pub(crate) struct Figures {
     pub(crate) passages: usize,
     pub(crate) agents: usize,
     /// Turns of researchers that the store holds for this run, whichever process committed them.
+    pub(crate) researcher_turns: u64,
+    /// Turns that this process finished.
     pub(crate) turns: u64,
     pub(crate) turns_per_second: f64,
     pub(crate) overhead: HistogramSnapshot,
@@ -46,6 +48,7 @@ struct JsonFigures {
     passages: usize,
     agents: usize,
     researcher_turns: u64,
+    turns: u64,
     turns_per_second: f64,
     turn_overhead_p50_us: f64,
     turn_overhead_p95_us: f64,
@@ -87,6 +90,7 @@ impl Report {
             ("documents", format!("{} ({} skipped)", figures.documents, figures.skipped_files)),
             ("passages", figures.passages.to_string()),
             ("agents", figures.agents.to_string()),
+            ("turns", figures.turns.to_string()),
             ("turns/s", format!("{:.0} in {:.2} s", figures.turns_per_second, figures.seconds)),
             (
                 "turn without the model",
@@ -100,6 +104,7 @@ impl Report {
                 figures.bytes_per_idle_agent.map_or("unknown".to_owned(), |bytes| bytes.to_string()),
             ),
             ("commits", format!("{}, {:.1} a transaction", figures.commits, figures.commits_per_transaction)),
+            ("commits per sync", per_sync(&figures)),
         ];
         rows.iter().try_for_each(|(name, value)| writeln!(out, "{name:>24}  {value}"))
     }
@@ -117,7 +122,8 @@ impl Figures {
             skipped_files: self.skipped,
             passages: self.passages,
             agents: self.agents,
-            researcher_turns: self.turns,
+            researcher_turns: self.researcher_turns,
+            turns: self.turns,
             turns_per_second: self.turns_per_second,
             turn_overhead_p50_us: overhead(0.5),
             turn_overhead_p95_us: overhead(0.95),
@@ -129,5 +135,13 @@ impl Figures {
             commits_per_transaction: self.store.commits_per_batch(),
             syncs: self.store.syncs,
         }
+    }
+}
+
+/// At the level *process* a transaction is not synced by itself; the system writes it out later.
+fn per_sync(figures: &JsonFigures) -> String {
+    match figures.syncs {
+        0 => "no syncs (level process)".to_owned(),
+        syncs => format!("{:.1}", figures.commits as f64 / syncs as f64),
     }
 }

@@ -27,17 +27,34 @@ const DEFAULT_MODEL: &str = "gpt-4o-mini";
 /// Longer than any run of these agents; a model that hangs ends it.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-pub(crate) async fn run(args: &Args) -> Result<Report> {
-    let question = args.ask.trim();
-    if question.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidInput, "read question").with_context("reason", "empty"));
-    }
-    let corpus = Corpus::read(args.docs.as_deref())?;
-    let agents = args.agents.unwrap_or_else(|| u32::try_from(corpus.files).unwrap_or(u32::MAX).max(1));
-    let documents = corpus.name(agents);
-    let tenant = Tenant::new(format!("docs-{documents}"))?;
-    let run = blake3::hash(format!("{documents} {question}").as_bytes()).to_hex()[..16].to_owned();
+/// What is asked of which documents, by how many agents.
+pub(crate) struct Plan {
+    question: String,
+    corpus: Corpus,
+    agents: u32,
+    tenant: Tenant,
+    /// Names the run: a hash of the question, the documents and the number of agents.
+    run: String,
+}
 
+impl Plan {
+    /// Reads the documents; nothing is written.
+    pub(crate) fn read(args: &Args) -> Result<Self> {
+        let question = args.ask.trim().to_owned();
+        if question.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "read question").with_context("reason", "empty"));
+        }
+        let corpus = Corpus::read(args.docs.as_deref())?;
+        let agents = args.agents.unwrap_or_else(|| u32::try_from(corpus.files).unwrap_or(u32::MAX).max(1));
+        let documents = corpus.name(agents);
+        let tenant = Tenant::new(format!("docs-{documents}"))?;
+        let run = blake3::hash(format!("{documents} {question}").as_bytes()).to_hex()[..16].to_owned();
+        Ok(Self { question, corpus, agents, tenant, run })
+    }
+}
+
+pub(crate) async fn run(args: &Args, plan: Plan) -> Result<Report> {
+    let Plan { question, corpus, agents, tenant, run } = plan;
     eprintln!("run {run} of tenant {tenant}");
 
     let idle_agent_bytes = bytes_per_idle_agent().await?;
@@ -60,7 +77,7 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
         .pool(RESEARCHER, Researcher, Pool::stateful())
         .start()
         .await?;
-    let (standing, resumed) = gather(&runtime, &tenant, &run, question, agents, &progress).await?;
+    let (standing, resumed) = gather(&runtime, &tenant, &run, &question, agents, &progress).await?;
     let elapsed = began.elapsed();
     let turns = committed_turns(&runtime, &tenant, &run, standing.generation).await?;
     let stats = runtime.stats();
@@ -69,7 +86,8 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
         skipped: corpus.skipped,
         passages: corpus.passages.len(),
         agents: agents as usize + 1,
-        turns,
+        researcher_turns: turns,
+        turns: stats.turns,
         turns_per_second: stats.turns as f64 / elapsed.as_secs_f64(),
         overhead: runtime.turn_overhead(),
         idle_agent_bytes,
@@ -102,6 +120,10 @@ async fn gather(
         false => 0,
     };
 
+    // What an earlier process could not do, with a model that did not answer, is tried again.
+    let letters = runtime.dead_letters(None, 1_000_000).await?.letters;
+    runtime.redrive(letters.iter().map(|letter| letter.message.id).collect()).await?;
+
     let bar = progress.bar("asking", 2 * agents as usize);
     while standing.answer.is_none() {
         tokio::select! {
@@ -111,12 +133,28 @@ async fn gather(
                     standing.answer = Some(delivery.message.body::<String>()?.as_ref().clone());
                 }
             }
-            () = tokio::time::sleep(Duration::from_millis(100)) => bar.set_position(runtime.stats().turns),
+            () = tokio::time::sleep(Duration::from_millis(100)) => {
+                bar.set_position(runtime.stats().turns);
+                refuse_dead_letters(runtime).await?;
+            }
         }
     }
     bar.finish_and_clear();
     coordinator.ask::<_, Standing>(Order::Shown).await?;
     Ok((standing, resumed))
+}
+
+/// A turn that failed at every attempt ends the run: its cause is the error. The same command tries it again.
+async fn refuse_dead_letters(runtime: &Runtime) -> Result<()> {
+    if runtime.stats().dead_lettered == 0 {
+        return Ok(());
+    }
+    match runtime.dead_letters(None, 1).await?.letters.first() {
+        Some(letter) => {
+            Err(Error::new(ErrorKind::Unavailable, "ask agents").with_context("cause", &letter.cause))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Turns of the run that the store holds: each is one version of its thread.

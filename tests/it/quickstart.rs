@@ -82,6 +82,23 @@ fn a_second_process_on_the_state_folder_is_refused_and_changes_nothing() {
     assert!(run(folder.path(), &args).status.success());
 }
 
+#[test]
+fn a_model_that_cannot_be_reached_ends_the_run_with_its_cause_and_the_same_command_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    document(folder.path());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    drop(listener);
+    let args = ["--docs", ".", "--state", "state", "--json", "--ask", "Which is the largest animal?"];
+    let refused = run(folder.path(), &[&args[..], &["--base-url", &url, "--model", "none"]].concat());
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{error}");
+    assert!(error.contains("ask agents: unavailable (cause: "), "{error}");
+    let answered = run(folder.path(), &args);
+    assert!(answered.status.success(), "{answered:?}");
+    assert!(String::from_utf8(answered.stdout).unwrap().contains("[a.md:3]"));
+}
+
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
