@@ -85,7 +85,8 @@ pub trait CheckpointStore: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `fenced` when a newer epoch was claimed; `conflict` when the tip is not at the expected version,
-    /// or the idempotency key is recorded with another request; `too_large` over a limit;
+    /// the message that it settles does not stand in the outbox any more, or the idempotency key is recorded with
+    /// another request; `too_large` over a limit;
     /// `unsupported` for a level that the store cannot reach.
     async fn commit(&self, commit: Commit) -> Result<Committed>;
 

@@ -95,6 +95,9 @@ impl CheckpointStore for InMemoryCheckpointStore {
         if let Some(version) = thread.repeated(&commit) {
             return Ok(Committed::new(version, Durability::Process));
         }
+        if commit.settles.is_some_and(|id| !messages.is_pending(id)) {
+            return Err(conflict("commit", &commit.thread, SETTLED));
+        }
         let version = thread.commit(&commit, &self.limits, now)?;
         messages.settle(commit.settles.as_slice());
         for message in commit.outbox {
@@ -200,6 +203,9 @@ pub(crate) fn fork_error(kind: ErrorKind, thread: &AgentId) -> Error {
 pub(crate) fn fenced(operation: &'static str, thread: &AgentId) -> Error {
     Error::new(ErrorKind::Fenced, operation).with_context("thread", thread)
 }
+
+/// Why a commit is refused whose message another turn has handled.
+pub(crate) const SETTLED: &str = "the handled message does not stand in the outbox";
 
 pub(crate) fn conflict(operation: &'static str, thread: &AgentId, reason: &'static str) -> Error {
     Error::new(ErrorKind::Conflict, operation).with_context("thread", thread).with_context("reason", reason)

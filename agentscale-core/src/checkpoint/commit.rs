@@ -118,7 +118,8 @@ pub struct Commit {
     pub outbox: Vec<OutboxMessage>,
     /// The result of the request that this turn answered.
     pub outcome: Option<RecordedOutcome>,
-    /// The handled message, if it stands in the outbox of this store.
+    /// The handled message, if it came from the outbox of this store. Where it does not stand there any more,
+    /// another turn has handled it, and the commit is refused as a `conflict`.
     pub settles: Option<MessageId>,
     /// The turn whose journal ends with this commit.
     pub turn: Option<TurnId>,

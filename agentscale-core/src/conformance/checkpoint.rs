@@ -84,6 +84,7 @@ macro_rules! checkpoint_store_conformance {
             journal::a_step_of_another_request_is_a_conflict
             messages::a_message_is_pending_after_its_commit
             messages::a_message_is_settled_by_its_receivers_commit
+            messages::a_settled_message_cannot_be_settled_by_another_commit
             messages::messages_are_settled_by_id
             messages::the_outbox_is_listed_by_pages
             messages::attempts_are_counted

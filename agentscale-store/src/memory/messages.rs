@@ -18,6 +18,10 @@ impl Messages {
         self.outbox.push(entry.message.id, entry);
     }
 
+    pub(super) fn is_pending(&mut self, id: MessageId) -> bool {
+        self.outbox.find(id).is_some()
+    }
+
     pub(super) fn settle(&mut self, ids: &[MessageId]) {
         for id in ids {
             self.outbox.take(*id);

@@ -38,6 +38,27 @@ pub async fn a_message_is_settled_by_its_receivers_commit(harness: &dyn Checkpoi
     assert_eq!(outbox(&store).await, [(other.id, 0)]);
 }
 
+/// A message is handled once: the commit of a second turn that handled it changes nothing.
+pub async fn a_settled_message_cannot_be_settled_by_another_commit(harness: &dyn CheckpointStoreHarness) {
+    let store = store(harness).await;
+    let mut sender = Owner::claim(&store, agent("a")).await;
+    let handled = message("handled");
+    let mut commit = sender.next(vec![]);
+    commit.outbox = vec![handled.clone()];
+    sender.send(commit).await.expect("the sender commits");
+    let mut receiver = Owner::claim(&store, agent("b")).await;
+    let mut first = receiver.next(vec![replace("plan", "1")]);
+    first.settles = Some(handled.id);
+    let committed = receiver.send(first.clone()).await.expect("the receiver commits");
+    let mut late = Owner::claim(&store, agent("b")).await;
+    let mut second = late.next(vec![replace("plan", "2")]);
+    second.settles = Some(handled.id);
+    assert_eq!(late.send(second).await.expect_err("it was handled").kind(), ErrorKind::Conflict);
+    let mut next = late.next(vec![]);
+    next.outbox.push(message("after"));
+    assert_eq!(late.send(next).await.expect("the owner commits").version.0, committed.version.0 + 1);
+}
+
 /// Messages are settled by id; unknown ids are passed over.
 pub async fn messages_are_settled_by_id(harness: &dyn CheckpointStoreHarness) {
     let store = store(harness).await;

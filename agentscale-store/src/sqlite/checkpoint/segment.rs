@@ -41,6 +41,8 @@ pub(super) struct Segment {
     outbox: Rows,
     outcomes: Rows,
     steps: Rows,
+    /// Messages that commits of this run settle and that stand in the outbox, in the file or here.
+    pending: HashSet<MessageId>,
     settled: HashSet<MessageId>,
     ended: HashSet<(i64, TurnId)>,
     kept_outcomes: HashMap<(i64, String), [u8; 32]>,
@@ -63,6 +65,7 @@ impl Segment {
             outbox: Rows::new(&OUTBOX),
             outcomes: Rows::new(&OUTCOMES),
             steps: Rows::new(&STEPS),
+            pending: HashSet::new(),
             settled: HashSet::new(),
             ended: HashSet::new(),
             kept_outcomes: HashMap::new(),
@@ -111,6 +114,7 @@ impl Segment {
     /// The messages, the outcome, the settlement and the end of the journal of a commit.
     pub(super) fn effects(&mut self, thread: i64, commit: &mut Commit, now: u64) -> Result<()> {
         for entry in commit.outbox.drain(..) {
+            self.pending.insert(entry.id);
             let message = Vec::from(entry.message);
             self.outbox
                 .row()
@@ -123,7 +127,9 @@ impl Segment {
         if let Some(outcome) = commit.outcome.take() {
             self.outcome(thread, outcome, now)?;
         }
-        self.settled.extend(commit.settles);
+        if let Some(id) = commit.settles {
+            self.settle(vec![id]);
+        }
         if let Some(turn) = commit.turn.take() {
             self.kept_steps.remove(&(thread, turn.clone()));
             self.ended.insert((thread, turn));
@@ -150,7 +156,15 @@ impl Segment {
     }
 
     pub(super) fn settle(&mut self, ids: Vec<MessageId>) {
+        for id in &ids {
+            self.pending.remove(id);
+        }
         self.settled.extend(ids);
+    }
+
+    /// Whether a message stands in the outbox, of those that commits of this run settle.
+    pub(super) fn is_pending(&self, id: MessageId) -> bool {
+        self.pending.contains(&id)
     }
 
     /// Whether a message stands to be deleted that would then be inserted: the order would be lost.
@@ -180,7 +194,9 @@ impl Segment {
         &mut self,
         outcomes: HashMap<(i64, String), [u8; 32]>,
         steps: HashMap<(i64, TurnId), HashMap<u32, [u8; 32]>>,
+        pending: HashSet<MessageId>,
     ) {
+        self.pending = pending;
         self.kept_outcomes = outcomes;
         self.kept_steps = steps;
     }

@@ -1,8 +1,8 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use agentscale_core::checkpoint::{AppendSteps, At, Committed, Durability, StateLimits, TurnId, Version};
-use agentscale_core::{AgentId, Clock, Error, ErrorKind, Result};
+use agentscale_core::{AgentId, Clock, Error, ErrorKind, MessageId, Result};
 use sqlx::{Connection, Executor, Row, SqliteConnection};
 use tokio::sync::mpsc;
 
@@ -12,7 +12,7 @@ use super::stats::Counters;
 use super::tips::{Tip, Tips, json};
 use super::{codec, rare, read};
 use crate::delta;
-use crate::memory::{conflict, fenced};
+use crate::memory::{SETTLED, conflict, fenced};
 use crate::sqlite::{Batch, map_error};
 
 /// A chain of deltas may be this much larger than the state that it starts from.
@@ -150,11 +150,13 @@ impl CheckpointWriter {
         self.tips.read(&mut self.connection, threads).await?;
         let mut outcomes = Vec::new();
         let mut turns = Vec::new();
+        let mut settled = Vec::new();
         for request in requests {
             match request {
                 Request::Commit(write) => {
                     let key = write.commit.outcome.as_ref().map(|outcome| outcome.key.as_str());
                     let tip = self.tips.tip(&write.commit.thread);
+                    settled.extend(write.commit.settles.map(|id| id.as_uuid().simple().to_string()));
                     outcomes.extend(key.zip(tip).map(|(key, tip)| (tip.id, key)));
                 }
                 Request::Steps(steps) => {
@@ -165,8 +167,24 @@ impl CheckpointWriter {
         }
         let outcomes = self.read_outcomes(&outcomes).await?;
         let steps = self.read_steps(&turns).await?;
-        segment.keep(outcomes, steps);
+        let pending = self.read_pending(&settled).await?;
+        segment.keep(outcomes, steps, pending);
         Ok(())
+    }
+
+    async fn read_pending(&mut self, ids: &[String]) -> Result<HashSet<MessageId>> {
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let failed = || map_error("read outbox");
+        let rows: Vec<Vec<u8>> = sqlx::query_scalar(
+            "SELECT o.id FROM json_each(?1) j CROSS JOIN outbox o ON o.id = unhex(j.value)",
+        )
+        .bind(json(&ids))
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(failed())?;
+        rows.iter().map(|id| Ok(MessageId::from(read::uuid(id)?))).collect()
     }
 
     async fn read_outcomes(&mut self, keys: &[(i64, &str)]) -> Result<HashMap<(i64, String), [u8; 32]>> {
@@ -267,6 +285,9 @@ impl CheckpointWriter {
                 .is_some_and(|kept| kept != outcome.request_hash)
         {
             return Ok(Err(conflict("commit", &commit.thread, "idempotency key of another request")));
+        }
+        if commit.settles.is_some_and(|id| !segment.is_pending(id)) {
+            return Ok(Err(conflict("commit", &commit.thread, SETTLED)));
         }
         if segment.settles_any_of(&commit) {
             segment.write(&mut self.connection).await?;
