@@ -19,5 +19,6 @@ mod scene;
 mod shutdown;
 mod stamps;
 mod steps;
+mod streams;
 mod torture;
 mod turns;
