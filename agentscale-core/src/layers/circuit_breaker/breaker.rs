@@ -77,7 +77,31 @@ impl CircuitBreaker {
     }
 
     /// A closed breaker like this one that calls `hook` at each opening, in the call that failed: it must not
-    /// block.
+    /// block. Telling an [`Observer`](crate::observe::Observer) does not:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use agentscale_core::layers::{CircuitBreaker, CircuitBreakerConfig};
+    /// use agentscale_core::observe::{Observation, ObservationBuffer, ObservationLevel, Observer};
+    /// use agentscale_core::time::{Clock, ManualClock};
+    /// use agentscale_core::{Error, ErrorKind, HybridClock};
+    ///
+    /// let clock = Arc::new(ManualClock::default());
+    /// let stamps = HybridClock::new(1);
+    /// let seen = Arc::new(ObservationBuffer::new(16));
+    /// let (observer, wall) = (seen.clone(), clock.clone());
+    /// let breaker = CircuitBreaker::new("models", CircuitBreakerConfig::default(), clock).with_on_open(move |opened| {
+    ///     let stamp = stamps.stamp(wall.unix_micros());
+    ///     let alert = Observation::new(ObservationLevel::Error, "circuit.opened", stamp);
+    ///     observer.emit(alert.with_field("component", opened.component.to_string()));
+    /// });
+    /// for _ in 0..5 {
+    ///     breaker.try_acquire()?.failure();
+    /// }
+    /// assert_eq!(breaker.try_acquire().unwrap_err().kind(), ErrorKind::CircuitOpen);
+    /// assert_eq!(seen.drain(16).observations[0].name, "circuit.opened");
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn with_on_open(self, hook: impl Fn(&Opened) + Send + Sync + 'static) -> Self {
         let Shared { component, config, clock, .. } = &*self.shared;
