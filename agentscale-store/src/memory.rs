@@ -10,7 +10,7 @@ use agentscale_core::checkpoint::{
     AppendSteps, Attempted, Checkpoint, CheckpointCapabilities, CheckpointInfo, CheckpointOrigin, Claim,
     ClaimRequest, Commit, CommitId, Committed, DeadLetter, DeadLetterPage, DeleteRequest, Durability,
     ForkRequest, HistoryRequest, LoadRequest, OutboxCursor, OutboxEntry, OutboxPage, PruneRequest, Pruned,
-    RecordedOutcome, StateLimits, ThreadPage, ThreadQuery,
+    RecordedOutcome, RetentionPolicy, StateLimits, ThreadPage, ThreadQuery,
 };
 use agentscale_core::time::SystemClock;
 use agentscale_core::{AgentId, CheckpointStore, Clock, Error, ErrorKind, IdempotencyKey, MessageId, Result};
@@ -28,6 +28,7 @@ use thread::Thread;
 pub struct InMemoryCheckpointStore {
     kept: Arc<Mutex<Kept>>,
     limits: StateLimits,
+    retention: Option<RetentionPolicy>,
     clock: Arc<dyn Clock>,
 }
 
@@ -40,13 +41,25 @@ struct Kept {
 impl InMemoryCheckpointStore {
     /// An empty store.
     pub fn new() -> Self {
-        Self { kept: Arc::default(), limits: StateLimits::default(), clock: Arc::new(SystemClock::new()) }
+        Self {
+            kept: Arc::default(),
+            limits: StateLimits::default(),
+            retention: Some(RetentionPolicy::default()),
+            clock: Arc::new(SystemClock::new()),
+        }
     }
 
     /// Other limits in bytes.
     #[must_use]
     pub fn with_limits(mut self, limits: StateLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// What stays of each thread; nothing is pruned unasked where `None`. The default policy by default.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Option<RetentionPolicy>) -> Self {
+        self.retention = retention;
         self
     }
 
@@ -99,6 +112,9 @@ impl CheckpointStore for InMemoryCheckpointStore {
             return Err(conflict("commit", &commit.thread, SETTLED));
         }
         let version = thread.commit(&commit, &self.limits, now)?;
+        if let Some(policy) = &self.retention {
+            thread.prune_grown(policy, now);
+        }
         messages.settle(commit.settles.as_slice());
         for message in commit.outbox {
             messages.add(OutboxEntry::new(commit.thread.clone(), message, 0));

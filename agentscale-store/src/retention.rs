@@ -2,6 +2,14 @@
 
 use agentscale_core::checkpoint::{RecordedOutcome, RetentionPolicy, Version};
 
+/// Less growth than this is not worth looking at a thread's checkpoints.
+const LEAST_GROWTH: u32 = 64;
+
+/// By how many checkpoints a thread grows before it is pruned unasked.
+pub(crate) fn excess(policy: &RetentionPolicy) -> u32 {
+    policy.keep_last.max(LEAST_GROWTH)
+}
+
 /// A checkpoint as retention sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {

@@ -16,7 +16,7 @@ struct Memory;
 #[async_trait]
 impl CheckpointStoreHarness for Memory {
     async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
-        Arc::new(InMemoryCheckpointStore::new().with_limits(limits))
+        Arc::new(InMemoryCheckpointStore::new().with_retention(None).with_limits(limits))
     }
 }
 
@@ -63,7 +63,7 @@ struct Faultless;
 #[async_trait]
 impl CheckpointStoreHarness for Faultless {
     async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
-        Arc::new(FaultyStore::new(InMemoryCheckpointStore::new().with_limits(limits)))
+        Arc::new(FaultyStore::new(InMemoryCheckpointStore::new().with_retention(None).with_limits(limits)))
     }
 }
 

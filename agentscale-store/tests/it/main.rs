@@ -4,5 +4,6 @@ mod conformance;
 mod durability;
 mod files;
 mod processes;
+mod retention;
 mod same_answers;
 mod scene;

@@ -152,7 +152,7 @@ proptest! {
         runtime.block_on(async {
             let folder = tempfile::tempdir().unwrap();
             let sqlite = open_with(&folder.path().join("checkpoints.db"), SqliteCheckpointConfig::default()).await;
-            let memory = Arc::new(InMemoryCheckpointStore::new());
+            let memory = Arc::new(InMemoryCheckpointStore::new().with_retention(None));
             let mut known = Known::default();
             for asked in script {
                 let expected = known.ask(memory.as_ref(), &asked, false).await;

@@ -29,10 +29,12 @@ struct Line {
     failed: Option<Error>,
 }
 
-/// Belongs to a queued commit; says what became of it.
+/// Belongs to a queued commit; says what became of it. Dropped without a word, the commit never was.
 #[derive(Debug)]
 pub(super) struct Receipt {
     thread: AgentId,
+    expected: Version,
+    open: bool,
     buffered: Buffered,
 }
 
@@ -48,7 +50,7 @@ impl Buffered {
         line.version = Version(expected.0 + 1);
         line.queued += 1;
         lines.queued += 1;
-        Some(Receipt { thread: thread.clone(), buffered: self.clone() })
+        Some(Receipt { thread: thread.clone(), expected, open: true, buffered: self.clone() })
     }
 
     /// Remembers a tip that the writer gave.
@@ -98,7 +100,8 @@ impl Buffered {
 }
 
 impl Receipt {
-    pub(super) fn written(self, error: Option<Error>) {
+    pub(super) fn written(mut self, error: Option<Error>) {
+        self.open = false;
         let mut lines = self.buffered.lines();
         lines.queued -= 1;
         let Some(line) = lines.by_thread.get_mut(&self.thread) else { return };
@@ -109,5 +112,43 @@ impl Receipt {
             line.failed = Some(error);
             lines.failed += 1;
         }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        let mut lines = self.buffered.lines();
+        lines.queued -= 1;
+        let Some(line) = lines.by_thread.get_mut(&self.thread) else { return };
+        line.queued -= 1;
+        if line.version.0 == self.expected.0 + 1 {
+            line.version = self.expected;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agentscale_core::Tenant;
+
+    use super::*;
+
+    #[test]
+    fn a_commit_dropped_before_it_is_queued_leaves_nothing_pending_and_can_be_sent_again() {
+        let thread = AgentId::new(&Tenant::new("acme").unwrap(), "note", "alice").unwrap();
+        let epoch = Epoch::default();
+        let buffered = Buffered::default();
+        buffered.learn(thread.clone(), epoch, Version(4));
+        drop(buffered.enter(&thread, epoch, Version(4)).expect("it fits"));
+        assert!(!buffered.is_pending());
+        assert!(buffered.enter(&thread, epoch, Version(5)).is_none());
+        let again = buffered.enter(&thread, epoch, Version(4)).expect("it still fits");
+        assert!(buffered.is_pending());
+        again.written(None);
+        assert!(!buffered.is_pending());
+        assert!(buffered.enter(&thread, epoch, Version(5)).is_some());
     }
 }

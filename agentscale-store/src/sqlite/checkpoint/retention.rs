@@ -8,18 +8,17 @@ use tokio::sync::mpsc;
 
 use super::Shared;
 use super::op::{PruneThreads, Request};
+use crate::retention::excess;
 
 /// Threads that are counted at a time; beyond it, counting starts anew.
 const COUNTED: usize = 100_000;
-/// Less growth than this is not worth a transaction's statements.
-const LEAST_GROWTH: u32 = 64;
 /// The most checkpoints that one transaction removes.
 const BATCH: u64 = 1_000;
 
 /// Prunes a thread whenever it has grown by as many checkpoints as the policy keeps, 64 at least. Ends
 /// with the store.
 pub(super) async fn run(store: Weak<Shared>, mut moved: mpsc::Receiver<i64>, policy: RetentionPolicy) {
-    let excess = policy.keep_last.max(LEAST_GROWTH);
+    let excess = excess(&policy);
     let mut grown: HashMap<i64, u32> = HashMap::new();
     while let Some(thread) = moved.recv().await {
         if grown.len() >= COUNTED {
