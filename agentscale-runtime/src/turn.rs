@@ -1,10 +1,9 @@
 //! What an agent can do within a turn.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
-use agentscale_core::knowledge::{Hit, KnowledgeQuery};
+use agentscale_core::knowledge::Hit;
 use agentscale_core::{
     Address, AgentId, Body, Deadline, Destination, Error, ErrorKind, IdempotencyKey, MessageKind, Result,
     Topic,
@@ -154,14 +153,6 @@ impl<'a, S> Turn<'a, S> {
     pub async fn blocking<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R> {
         let _waiting = self.context.waits.enter();
         self.context.runtime.blocking.run(work).await
-    }
-
-    /// Looks something up; no step.
-    ///
-    /// # Errors
-    /// As for [`TurnKnowledge::query`].
-    pub async fn recall(&self, query: KnowledgeQuery) -> Result<Arc<[Hit]>> {
-        Ok(self.knowledge().query(query).await?.hits.into())
     }
 }
 

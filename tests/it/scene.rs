@@ -114,7 +114,7 @@ impl Worker {
             }
             Do::Recall => {
                 let query = KnowledgeQuery::text(turn.agent().tenant, "anything");
-                turn.recall(query).await?;
+                turn.knowledge().query(query).await?;
             }
             broken if self.0.is_broken() => {
                 turn.state_mut().sum += 1_000_000;

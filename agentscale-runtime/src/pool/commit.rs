@@ -5,6 +5,7 @@ use std::time::Duration;
 use agentscale_core::checkpoint::{
     CheckpointStore, Commit, CommitId, Committed, OutboxMessage, RecordedOutcome, StateHeader, Version,
 };
+use agentscale_core::layers::{Component, Decision, RetryPolicy};
 use agentscale_core::{
     AgentMessage, Body, Error, ErrorKind, IdempotencyKey, MessageId, MessageKind, Result, Retry,
 };
@@ -15,10 +16,6 @@ use super::repeat::{Unsure, request_hash};
 use super::woken::{Done, Woken};
 use crate::agent::{Agent, Outcome};
 use crate::patience::within;
-
-/// FEATURES O7: checkpoint writes are tried 5 times more, from 100 ms, doubling.
-const RETRIES: u32 = 5;
-const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 impl<A: Agent> Woken<A> {
     pub(super) async fn commit(
@@ -118,8 +115,8 @@ async fn repeat_until_answered(
     patience: Duration,
     may_be_written: &mut bool,
 ) -> Result<Committed> {
-    let mut wait = FIRST_WAIT;
-    let mut tries = 0;
+    let policy = RetryPolicy::new(Component::Checkpoint.retry());
+    let mut retries = 0;
     loop {
         let before = std::mem::replace(may_be_written, true);
         let error = match within(patience, "commit turn", store.commit(commit.clone())).await {
@@ -132,12 +129,11 @@ async fn repeat_until_answered(
         if error.retry() != Retry::Later || error.kind() == ErrorKind::DeadlineExceeded {
             return Err(error);
         }
-        if tries == RETRIES {
-            return Err(error.with_retry(Retry::Exhausted));
+        match policy.decide(retries, &error, fastrand::f64()) {
+            Decision::RetryAfter(wait) => sleep(wait).await,
+            Decision::GiveUp => return Err(error.with_retry(Retry::Exhausted)),
         }
-        tries += 1;
-        sleep(wait).await;
-        wait *= 2;
+        retries += 1;
     }
 }
 
