@@ -30,9 +30,11 @@ pub struct IndexConfig {
     /// The length of every vector.
     pub dimensions: usize,
     /// How many vectors of a partition are scanned exactly before a graph is built over them, and how
-    /// many candidates of a filter are scanned rather than found through the graph. Default 10,000.
+    /// many candidates of a filter are always scanned; more of them where that is faster than the graph.
+    /// Default 10,000.
     pub exact_up_to: usize,
-    /// How many candidates a search keeps; more of them cost time and raise recall. Default 64.
+    /// How many candidates a search keeps; more of them cost time and raise recall. A search under a
+    /// filter keeps as many more as it needs. Default 64.
     pub ef_search: usize,
     /// The same while a graph is built. Default 48.
     pub ef_construction: usize,

@@ -1,20 +1,23 @@
 //! The approximate part: one hannoy graph a partition, in one LMDB environment of their own.
 
+mod search;
+
 use std::path::Path;
 
 use agentscale_core::{Error, ErrorKind, Result};
 use hannoy::distances::Cosine;
 use hannoy::internals::{KeyCodec, NodeCodec};
 use hannoy::{Reader, Writer};
-use heed::{Database, RoTxn};
+use heed::Database;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rayon::ThreadPool;
 use roaring::RoaringBitmap;
 
+use self::search::Search;
 use super::env::{self, LmdbEnv};
 use super::error::{graph as graph_error, native};
-use super::nearest::{Nearest, Scored};
+use super::nearest::Nearest;
 use super::{IndexConfig, vector};
 
 const GRAPHS: &str = "graphs";
@@ -87,8 +90,7 @@ impl Graph {
         txn.commit().map_err(|error| native("build graph", error))
     }
 
-    /// Offers the nearest items of graph `number` that are allowed and not dead: exactly where they are
-    /// few, through the graph where they are many.
+    /// Offers the nearest items of graph `number` that are allowed and not dead.
     pub(super) fn search(
         &self,
         number: u16,
@@ -111,37 +113,7 @@ impl Graph {
             None if dead.is_empty() => None,
             None => Some(reader.item_ids() - dead),
         };
-        let reachable = live.as_ref().map_or(reader.n_items(), RoaringBitmap::len);
-        let wanted = limit.min(usize::try_from(reachable).unwrap_or(usize::MAX));
-        let exact_below = self.config.exact_up_to.saturating_add(1);
-        let mut found = self.nearest_of(&reader, &txn, query, wanted, live.as_ref(), exact_below);
-        if found.as_ref().is_ok_and(|found| found.len() < wanted) {
-            let every = live.as_ref().unwrap_or(reader.item_ids());
-            found = self.nearest_of(&reader, &txn, query, wanted, Some(every), usize::MAX);
-        }
-        for (item, distance) in found.map_err(failed)? {
-            nearest.offer(Scored { item, similarity: 1.0 - 2.0 * distance });
-        }
-        Ok(())
-    }
-
-    fn nearest_of(
-        &self,
-        reader: &Reader<'_, Cosine>,
-        txn: &RoTxn<'_>,
-        query: &[f32],
-        wanted: usize,
-        live: Option<&RoaringBitmap>,
-        exact_below: usize,
-    ) -> hannoy::Result<Vec<(u32, f32)>> {
-        if wanted == 0 {
-            return Ok(Vec::new());
-        }
-        let mut search = reader.nns(wanted);
-        search.ef_search(self.config.ef_search.max(wanted)).linear_below(exact_below);
-        if let Some(live) = live {
-            search.candidates(live);
-        }
-        Ok(search.by_vector(txn, query)?.into_nns())
+        let search = Search { reader: &reader, txn: &txn, query, limit, config: &self.config };
+        search.run(live.as_ref(), nearest).map_err(failed)
     }
 }

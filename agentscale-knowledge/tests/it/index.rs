@@ -101,6 +101,44 @@ fn answers_are_complete_under_random_changes_merges_filters_and_reopening() {
     assert!(hits as f64 >= 0.99 * asked as f64, "recall {hits} of {asked}");
 }
 
+/// 20 clusters of 100 vectors. A filter at odds with the query's cluster is what a graph is worst at.
+#[test]
+fn a_filter_is_answered_with_a_recall_of_95_percent_whatever_it_keeps() {
+    const CLUSTERS: u32 = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = fastrand::Rng::with_seed(23);
+    let centres: Vec<Vec<f32>> = (0..CLUSTERS).map(|_| random_vector(&mut random)).collect();
+    let near = |centre: usize, random: &mut fastrand::Rng| -> Vec<f32> {
+        centres[centre].iter().map(|x| x + 0.1 * (random.f32() - 0.5)).collect()
+    };
+    let vectors: Vec<Vec<f32>> = (0..2_000).map(|item| near(item % CLUSTERS as usize, &mut random)).collect();
+    let oracle: Oracle = (0..).zip(&vectors).map(|(item, vector)| ((1, item), vector.clone())).collect();
+    let mut config = config(20);
+    config.ef_search = 12;
+    let index = VectorIndex::open(folder.path(), b"s", config).unwrap();
+    let changes: Vec<Change> = (0..).zip(&vectors).map(|(item, vector)| put(1, item, vector)).collect();
+    index.apply(&changes, b"1").unwrap();
+    index.merge(1, &|| false).unwrap();
+    let queries: Vec<Vec<f32>> = (0..40).map(|query| near(query % CLUSTERS as usize, &mut random)).collect();
+    for of in [2, 5, 20, 100] {
+        let scattered: RoaringBitmap = (0..2_000).filter(|_| random.u32(..of) == 0).collect();
+        let clustered: RoaringBitmap =
+            (0..2_000).filter(|item| (item % CLUSTERS).is_multiple_of(of)).collect();
+        for (allowed, kept) in [(scattered, "items"), (clustered, "clusters")] {
+            let (mut hits, mut asked) = (0, 0);
+            for query in &queries {
+                let expected = exact(&oracle, 1, query, Some(&allowed));
+                let found = index.search(1, query, 10, Some(&allowed)).unwrap();
+                assert_eq!(found.len(), expected.len().min(10), "1 of {of} {kept}");
+                assert!(found.iter().all(|scored| allowed.contains(scored.item)), "1 of {of} {kept}");
+                hits += found.iter().filter(|scored| expected[..found.len()].contains(&scored.item)).count();
+                asked += found.len();
+            }
+            assert!(hits * 100 >= asked * 95, "1 of {of} {kept}: {hits} of {asked}");
+        }
+    }
+}
+
 #[test]
 fn a_merge_that_is_cancelled_leaves_every_answer_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
