@@ -1,17 +1,26 @@
-//! The suite over a store of vectors, over one with an embedder, and through pointers.
+//! The suite over a store of vectors, over one with an embedder, through pointers and through layers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use agentscale_core::KnowledgeClient;
 use agentscale_core::conformance::knowledge::{KnowledgeHarness, KnowledgeUnderTest};
+use agentscale_core::knowledge::{EntryId, KnowledgeQuery, PutEntries};
+use agentscale_core::layers::{Component, RetryLayer, TimeoutConfig, TimeoutLayer};
+use agentscale_core::service::ServiceKnowledgeClient;
+use agentscale_core::{ErrorKind, KnowledgeClient};
 use agentscale_knowledge::{EmbeddedConfig, EmbeddedKnowledge, LexicalEmbedder};
 use async_trait::async_trait;
+
+use super::{DIMENSIONS, acme, entries, open};
 
 /// With a graph as soon as ten vectors are there.
 struct OfVectors;
 
 /// With an embedder, behind two pointers.
 struct Embedding;
+
+/// Behind layers.
+struct Layered;
 
 #[async_trait]
 impl KnowledgeHarness for OfVectors {
@@ -34,10 +43,37 @@ impl KnowledgeHarness for Embedding {
     }
 }
 
+#[async_trait]
+impl KnowledgeHarness for Layered {
+    async fn start(&self) -> KnowledgeUnderTest {
+        let folder = tempfile::tempdir().unwrap();
+        let builder = EmbeddedKnowledge::builder(folder.path()).vectors_of(8);
+        let timeout = TimeoutConfig { after: Duration::from_secs(60) };
+        let stack = (RetryLayer::new(Component::Memory.retry()), TimeoutLayer::new(timeout));
+        let client = ServiceKnowledgeClient::layered(builder.open().await.unwrap(), &stack);
+        KnowledgeUnderTest { client: Arc::new(client), keep: Box::new(folder) }
+    }
+}
+
 mod of_vectors {
     agentscale_core::knowledge_conformance!(super::OfVectors);
 }
 
 mod embedding {
     agentscale_core::knowledge_conformance!(super::Embedding);
+}
+
+mod layered {
+    agentscale_core::knowledge_conformance!(super::Layered);
+}
+
+#[tokio::test]
+async fn queries_pass_the_layers_and_other_calls_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_once = TimeoutLayer::new(TimeoutConfig { after: Duration::ZERO });
+    let client = ServiceKnowledgeClient::layered(open(folder.path()).await.unwrap(), &at_once);
+    client.put(PutEntries::new(acme(), entries(0..1))).await.unwrap();
+    assert!(client.get(&acme(), &EntryId::new("00000").unwrap()).await.unwrap().is_some());
+    let query = KnowledgeQuery::vector(acme(), vec![1.0; DIMENSIONS as usize]);
+    assert_eq!(client.query(query).await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
 }
