@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, ErrorKind, Result};
 
 const COUNTER_BITS: u32 = 12;
+/// The greatest time that wall clocks and other nodes move a clock to: it leaves the last 12 days of the word, in
+/// the year 2112, to be counted through one stamp at a time.
+const LAST_MICROS: u64 = (1 << (u64::BITS - COUNTER_BITS)) - (1 << 40);
 
 /// A point in causal order: 52 bits of microseconds since the Unix epoch, a counter of 12 bits,
 /// and the node that gave it, which breaks ties.
@@ -89,9 +92,10 @@ impl HybridClock {
         self
     }
 
-    /// A stamp greater than every stamp given or observed before.
+    /// A stamp greater than every stamp given or observed before. A wall clock beyond the year 2112 counts as one that
+    /// stands there.
     pub fn stamp(&self, unix_micros: u64) -> Stamp {
-        let wall = unix_micros << COUNTER_BITS;
+        let wall = unix_micros.min(LAST_MICROS) << COUNTER_BITS;
         let before =
             self.last.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(next(last, wall)));
         let last = before.unwrap_or_else(|last| last);
@@ -101,10 +105,11 @@ impl HybridClock {
     /// Moves the clock past a stamp that arrived.
     ///
     /// # Errors
-    /// `conflict` for a stamp too far ahead of the wall clock: it does not move the clock, and is counted.
+    /// `conflict` for a stamp too far ahead of the wall clock, or so near to the last one there is that no clock could
+    /// follow it: it does not move the clock, and is counted.
     pub fn observe(&self, stamp: Stamp, unix_micros: u64) -> Result<()> {
         let ahead = stamp.unix_micros().saturating_sub(unix_micros);
-        if ahead > self.max_ahead_micros {
+        if ahead > self.max_ahead_micros || stamp.unix_micros() > LAST_MICROS {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Error::new(ErrorKind::Conflict, "observe stamp").with_context("micros_ahead", ahead));
         }
@@ -119,6 +124,7 @@ impl HybridClock {
 }
 
 fn next(last: u64, wall: u64) -> u64 {
+    // Nothing but this sum moves a clock past `LAST_MICROS`, and 2^52 stamps fit behind that.
     wall.max(last + 1)
 }
 
@@ -147,5 +153,23 @@ mod tests {
         assert!(clock.stamp(1_000_000) < far);
         clock.observe(far, 9_600_000).unwrap();
         assert!(clock.stamp(9_600_000) > far);
+    }
+    #[test]
+    fn no_stamp_and_no_wall_clock_takes_a_clock_to_its_end() {
+        let clock = HybridClock::new(1).with_max_ahead(Duration::MAX);
+        for hostile in [u64::MAX, u64::MAX - 1, (LAST_MICROS + 1) << COUNTER_BITS] {
+            let refused = clock.observe(Stamp::from_parts(hostile, 2), 1_000).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Conflict);
+        }
+        assert_eq!((clock.refused(), clock.stamp(1_000).unix_micros()), (3, 1_000));
+
+        let far = Stamp::from_parts(LAST_MICROS << COUNTER_BITS, 2);
+        clock.observe(far, 1_000).unwrap();
+        let mut last = far;
+        for wall in [1_000, u64::MAX, LAST_MICROS + 1, 1 << 52] {
+            let stamp = clock.stamp(wall);
+            assert!(stamp > last, "{stamp:?} after {last:?}");
+            last = stamp;
+        }
     }
 }
