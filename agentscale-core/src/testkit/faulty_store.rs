@@ -55,11 +55,11 @@ pub enum StoreOperation {
 pub enum StoreFault {
     /// The store is not asked, and the call fails with this kind.
     Fail(ErrorKind),
-    /// The store does it, and the caller gets `unavailable` in place of the answer.
+    /// The store is asked, and the caller gets `unavailable` whatever it answered.
     LoseAnswer,
     /// The store is asked after so much tokio time.
     Delay(Duration),
-    /// The call never ends.
+    /// The call never ends, and the store is not asked.
     Hang,
 }
 
@@ -130,7 +130,8 @@ impl<S> FaultyStore<S> {
             None => call.await,
             Some(StoreFault::Fail(kind)) => Err(injected(kind)),
             Some(StoreFault::LoseAnswer) => {
-                call.await?;
+                // A refusal is lost like any other answer.
+                drop(call.await);
                 Err(injected(ErrorKind::Unavailable))
             }
             Some(StoreFault::Delay(time)) => {

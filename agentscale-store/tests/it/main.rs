@@ -2,6 +2,7 @@
 
 mod conformance;
 mod durability;
+mod faults;
 mod files;
 mod processes;
 mod retention;
