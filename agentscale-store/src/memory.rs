@@ -3,7 +3,7 @@
 mod messages;
 mod thread;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agentscale_core::checkpoint::{
@@ -17,6 +17,7 @@ use agentscale_core::{AgentId, CheckpointStore, Clock, Error, ErrorKind, Idempot
 use async_trait::async_trait;
 
 use crate::delta;
+use crate::retention::expires;
 use messages::Messages;
 use thread::Thread;
 
@@ -36,6 +37,22 @@ pub struct InMemoryCheckpointStore {
 struct Kept {
     threads: BTreeMap<AgentId, Thread>,
     messages: Messages,
+    /// When outcomes end, soonest first; some may be gone already.
+    ends: BTreeSet<(u64, AgentId, IdempotencyKey)>,
+}
+
+impl Kept {
+    /// Forgets outcomes whose retention has ended.
+    fn expire(&mut self, now: u64) {
+        while let Some(first) = self.ends.first()
+            && first.0 <= now
+            && let Some((_, thread, key)) = self.ends.pop_first()
+        {
+            if let Some(thread) = self.threads.get_mut(&thread) {
+                thread.expire(&key, now);
+            }
+        }
+    }
 }
 
 impl InMemoryCheckpointStore {
@@ -103,7 +120,7 @@ impl CheckpointStore for InMemoryCheckpointStore {
         check_level(commit.level)?;
         let now = self.clock.unix_micros();
         let mut kept = self.kept();
-        let Kept { threads, messages } = &mut *kept;
+        let Kept { threads, messages, ends } = &mut *kept;
         let thread = owned(threads, &commit.thread, commit.epoch, "commit")?;
         if let Some(version) = thread.repeated(&commit) {
             return Ok(Committed::new(version, Durability::Process));
@@ -113,11 +130,17 @@ impl CheckpointStore for InMemoryCheckpointStore {
         }
         let version = thread.commit(&commit, &self.limits, now)?;
         if let Some(policy) = &self.retention {
-            thread.prune_grown(policy, now);
+            thread.prune_due(policy, now);
+        }
+        if let Some(outcome) = commit.outcome {
+            ends.insert((expires(&outcome, now), commit.thread.clone(), outcome.key));
         }
         messages.settle(commit.settles.as_slice());
         for message in commit.outbox {
             messages.add(OutboxEntry::new(commit.thread.clone(), message, 0));
+        }
+        if self.retention.is_some() {
+            kept.expire(now);
         }
         Ok(Committed::new(version, Durability::Process))
     }
@@ -196,7 +219,7 @@ impl CheckpointStore for InMemoryCheckpointStore {
 
     async fn delete(&self, request: DeleteRequest) -> Result<()> {
         let mut kept = self.kept();
-        let Kept { threads, messages } = &mut *kept;
+        let Kept { threads, messages, .. } = &mut *kept;
         owned(threads, &request.thread, request.epoch, "delete thread")?.delete();
         messages.forget(&request.thread);
         Ok(())

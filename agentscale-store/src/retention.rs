@@ -2,12 +2,13 @@
 
 use agentscale_core::checkpoint::{RecordedOutcome, RetentionPolicy, Version};
 
-/// Less growth than this is not worth looking at a thread's checkpoints.
+/// A thread is left alone until it has grown by this many checkpoints, whatever the policy.
 const LEAST_GROWTH: u32 = 64;
 
-/// By how many checkpoints a thread grows before it is pruned unasked.
-pub(crate) fn excess(policy: &RetentionPolicy) -> u32 {
-    policy.keep_last.max(LEAST_GROWTH)
+/// Whether a thread that has come to this version is to be pruned unasked: whenever it has grown by as
+/// many checkpoints as the policy keeps. The version says so, so that nobody needs to count.
+pub(crate) fn is_due(policy: &RetentionPolicy, version: Version) -> bool {
+    version.0.is_multiple_of(u64::from(policy.keep_last.max(LEAST_GROWTH)))
 }
 
 /// A checkpoint as retention sees it.

@@ -10,7 +10,7 @@ use agentscale_core::{AgentId, IdempotencyKey, Result, Stamp};
 
 use super::conflict;
 use crate::delta;
-use crate::retention::{Candidate, excess, expires, leaving};
+use crate::retention::{Candidate, expires, is_due, leaving};
 
 /// One thread. Where it was deleted, only its epoch is left.
 #[derive(Debug, Default)]
@@ -18,8 +18,6 @@ pub(super) struct Thread {
     pub(super) epoch: Epoch,
     pub(super) deleted: bool,
     versions: BTreeMap<Version, Kept>,
-    /// Commits since it was last pruned unasked.
-    grown: u32,
     journal: BTreeMap<TurnId, BTreeMap<u32, Step>>,
     outcomes: BTreeMap<IdempotencyKey, (u64, RecordedOutcome)>,
 }
@@ -70,7 +68,6 @@ impl Thread {
         )
         .with_tags(commit.tags.clone());
         self.versions.insert(version, Kept { info, fields, at: now });
-        self.grown += 1;
         if let Some(outcome) = &commit.outcome {
             self.outcomes.insert(outcome.key.clone(), (expires(outcome, now), outcome.clone()));
         }
@@ -80,16 +77,20 @@ impl Thread {
         Ok(version)
     }
 
-    /// Prunes once the thread has grown by as much as the policy waits for.
-    pub(super) fn prune_grown(&mut self, policy: &RetentionPolicy, now: u64) {
-        if self.grown < excess(policy) {
-            return;
+    /// Prunes where the thread is due.
+    pub(super) fn prune_due(&mut self, policy: &RetentionPolicy, now: u64) {
+        if is_due(policy, self.version()) {
+            for version in self.leaving(policy, now) {
+                self.versions.remove(&version);
+            }
         }
-        self.grown = 0;
-        for version in self.leaving(policy, now) {
-            self.versions.remove(&version);
+    }
+
+    /// Forgets an outcome whose retention has ended.
+    pub(super) fn expire(&mut self, key: &IdempotencyKey, now: u64) {
+        if self.outcomes.get(key).is_some_and(|(until, _)| *until <= now) {
+            self.outcomes.remove(key);
         }
-        self.outcomes.retain(|_, (until, _)| *until > now);
     }
 
     pub(super) fn append(&mut self, steps: AppendSteps) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use agentscale_core::checkpoint::{Durability, LoadRequest};
 use agentscale_core::{CheckpointStore, ErrorKind};
@@ -77,7 +78,9 @@ async fn a_frozen_owner_is_fenced_after_its_thaw() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     while acknowledgement(&lines.next().unwrap().unwrap()).is_none() {}
 
-    let store = open_with(&path, SqliteCheckpointConfig::default()).await;
+    let mut config = SqliteCheckpointConfig::default();
+    config.file.busy_timeout = Duration::from_millis(100);
+    let store = open_with(&path, config).await;
     let mut claimed = Vec::new();
     signal(&child, "-STOP");
     for number in 0..AGENTS {

@@ -21,7 +21,7 @@ pub(crate) async fn open_with(path: &Path, mut config: SqliteCheckpointConfig) -
 }
 
 pub(crate) struct Owner {
-    store: SqliteCheckpointStore,
+    store: Arc<dyn CheckpointStore>,
     thread: AgentId,
     pub(crate) epoch: Epoch,
     pub(crate) version: Version,
@@ -29,10 +29,10 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    pub(crate) async fn claim(store: &SqliteCheckpointStore, key: &str) -> Self {
+    pub(crate) async fn claim(store: &(impl CheckpointStore + Clone), key: &str) -> Self {
         let claim = store.claim(ClaimRequest::new(thread(key))).await.expect("the thread is claimed");
         Self {
-            store: store.clone(),
+            store: Arc::new(store.clone()),
             thread: thread(key),
             epoch: claim.epoch,
             version: claim.version(),

@@ -26,6 +26,8 @@ pub(super) enum Request {
     Fork(Box<ForkRequest>),
     Delete(Box<DeleteRequest>),
     Prune(Box<PruneThreads>),
+    /// Removes a part of the outcomes whose retention has ended.
+    Expire,
     /// Nothing: its answer says that all before it is written.
     Barrier,
 }

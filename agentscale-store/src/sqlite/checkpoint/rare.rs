@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use agentscale_core::checkpoint::{
     Attempted, CheckpointInfo, CheckpointOrigin, Commit, CommitId, DeadLetter, DeleteRequest, ForkRequest,
-    OutboxEntry, OutboxMessage, Pruned, Version,
+    OutboxEntry, OutboxMessage, Pruned, RetentionPolicy, Version,
 };
 use agentscale_core::{Error, ErrorKind, MessageId, Result};
 use sqlx::{Row, SqliteConnection};
@@ -18,6 +18,9 @@ use crate::memory::{fenced, fork_error};
 use crate::retention::{Candidate, leaving};
 use crate::sqlite::map_error;
 
+/// Outcomes that one transaction removes, at most.
+const EXPIRED_TOGETHER: u32 = 1_000;
+
 pub(super) async fn apply(writer: &mut CheckpointWriter, request: Request, segment: &mut Segment) -> Outcome {
     match request {
         Request::Attempt(id) => attempt(&mut writer.connection, id).await.map(Ok),
@@ -26,6 +29,7 @@ pub(super) async fn apply(writer: &mut CheckpointWriter, request: Request, segme
         Request::Fork(fork) => start_fork(writer, *fork, segment).await,
         Request::Delete(request) => delete(writer, *request, segment).await,
         Request::Prune(request) => prune(writer, *request).await.map(Ok),
+        Request::Expire => expire(writer).await.map(Ok),
         Request::Claim(_)
         | Request::Commit(_)
         | Request::Steps(_)
@@ -167,78 +171,96 @@ async fn delete(writer: &mut CheckpointWriter, request: DeleteRequest, segment: 
 
 async fn prune(writer: &mut CheckpointWriter, request: PruneThreads) -> Result<Reply> {
     let now = writer.clock.unix_micros();
+    let connection = &mut writer.connection;
+    let threads = json(&request.threads);
+    let (mut ghosts, mut free) = (Vec::new(), Vec::new());
     let mut pruned = Pruned::default();
-    for thread in &request.threads {
-        let left = request.limit - pruned.checkpoints;
-        let (checkpoints, more) = prune_thread(&mut writer.connection, *thread, &request, left, now).await?;
-        pruned.checkpoints += checkpoints;
-        pruned.more |= more;
-        let outcomes = sqlx::query("DELETE FROM outcomes WHERE thread = ?1 AND until <= ?2")
-            .bind(thread)
-            .bind(now.cast_signed())
-            .execute(&mut writer.connection)
-            .await
-            .map_err(map_error("prune"))?;
-        pruned.outcomes += outcomes.rows_affected();
+    for rows in list(connection, &threads).await? {
+        let mut gone = gone(&rows, &request.policy, now);
+        let left = usize::try_from(request.limit - pruned.checkpoints).unwrap_or(usize::MAX);
+        pruned.more |= gone.len() > left;
+        gone.truncate(left);
+        pruned.checkpoints += gone.len() as u64;
+        split(&rows, &gone, &mut ghosts, &mut free);
     }
+    let failed = || map_error("prune");
+    for (statement, ids) in [
+        ("UPDATE checkpoints SET ghost = 1 WHERE id IN (SELECT value FROM json_each(?1))", ghosts),
+        ("DELETE FROM checkpoints WHERE id IN (SELECT value FROM json_each(?1))", free),
+    ] {
+        if !ids.is_empty() {
+            sqlx::query(statement).bind(json(&ids)).execute(&mut *connection).await.map_err(failed())?;
+        }
+    }
+    let outcomes =
+        sqlx::query("DELETE FROM outcomes WHERE thread IN (SELECT value FROM json_each(?1)) AND until <= ?2")
+            .bind(threads)
+            .bind(now.cast_signed())
+            .execute(connection)
+            .await
+            .map_err(failed())?;
+    pruned.outcomes = outcomes.rows_affected();
     Ok(Reply::Pruned(pruned))
 }
 
-/// Removes checkpoints; those that a kept one builds on become ghosts until a newer base frees them.
-async fn prune_thread(
-    connection: &mut SqliteConnection,
-    thread: i64,
-    request: &PruneThreads,
-    limit: u64,
-    now: u64,
-) -> Result<(u64, bool)> {
-    // One row instead of one a checkpoint: each row crosses a channel to sqlx's thread.
-    let listed: String = sqlx::query_scalar(
-        "SELECT json_group_array(json_array(version, base, written, tags IS NOT NULL, ghost) ORDER BY version DESC) \
-         FROM checkpoints WHERE thread = ?1",
+async fn expire(writer: &mut CheckpointWriter) -> Result<Reply> {
+    let outcomes = sqlx::query(
+        "DELETE FROM outcomes WHERE (thread, key) IN \
+         (SELECT thread, key FROM outcomes WHERE until <= ?1 ORDER BY until LIMIT ?2)",
     )
-    .bind(thread)
-    .fetch_one(&mut *connection)
+    .bind(writer.clock.unix_micros().cast_signed())
+    .bind(EXPIRED_TOGETHER)
+    .execute(&mut writer.connection)
     .await
     .map_err(map_error("prune"))?;
-    let rows: Vec<(i64, i64, i64, u8, u8)> = serde_json::from_str(&listed)
-        .map_err(|error| Error::new(ErrorKind::Internal, "prune").with_source(error))?;
+    let outcomes = outcomes.rows_affected();
+    Ok(Reply::Pruned(Pruned::new(0, outcomes, outcomes >= u64::from(EXPIRED_TOGETHER))))
+}
+
+/// A checkpoint as pruning sees it: id, version, base, when it was written, whether it is tagged, a ghost.
+type Listed = (i64, i64, i64, i64, u8, u8);
+
+/// The checkpoints of each thread, newest first.
+async fn list(connection: &mut SqliteConnection, threads: &str) -> Result<Vec<Vec<Listed>>> {
+    // One row a thread instead of one a checkpoint: each row crosses a channel to sqlx's thread.
+    let listed: Vec<String> = sqlx::query_scalar(
+        "SELECT json_group_array(json_array(c.id, version, base, written, tags IS NOT NULL, ghost) \
+           ORDER BY version DESC) \
+         FROM json_each(?1) j CROSS JOIN checkpoints c ON c.thread = j.value GROUP BY c.thread",
+    )
+    .bind(threads)
+    .fetch_all(connection)
+    .await
+    .map_err(map_error("prune"))?;
+    let parsed = listed.iter().map(|rows| serde_json::from_str(rows)).collect::<Result<_, _>>();
+    parsed.map_err(|error| Error::new(ErrorKind::Internal, "prune").with_source(error))
+}
+
+/// The versions that leave, oldest first.
+fn gone(rows: &[Listed], policy: &RetentionPolicy, now: u64) -> Vec<Version> {
     let visible = rows.iter().filter(|(.., ghost)| *ghost == 0);
-    let candidates = visible.map(|(version, _, written, tagged, _)| {
+    let candidates = visible.map(|(_, version, _, written, tagged, _)| {
         Candidate::new(Version(version.cast_unsigned()), written.cast_unsigned(), *tagged != 0)
     });
-    let mut gone = leaving(candidates, &request.policy, now);
-    let more = gone.len() as u64 > limit;
-    gone.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    leaving(candidates, policy, now)
+}
+
+/// Ids of those that leave: a kept checkpoint builds on a ghost until a newer base frees it.
+fn split(rows: &[Listed], gone: &[Version], ghosts: &mut Vec<i64>, free: &mut Vec<i64>) {
     if gone.is_empty() {
-        return Ok((0, more));
+        return;
     }
     let gone: BTreeSet<i64> = gone.iter().map(|version| version.0.cast_signed()).collect();
-    let stays = |version: &i64, ghost: &u8| *ghost == 0 && !gone.contains(version);
-    let needed: Vec<(i64, i64)> = rows
-        .iter()
-        .filter(|(version, .., ghost)| stays(version, ghost))
-        .map(|(version, base, ..)| (*base, *version))
-        .collect();
-    let is_needed = |version: &i64| needed.iter().any(|(base, top)| base <= version && version <= top);
-    let (ghosts, free): (Vec<i64>, Vec<i64>) = rows
-        .iter()
-        .filter(|(version, .., ghost)| !stays(version, ghost))
-        .map(|(version, ..)| *version)
-        .partition(is_needed);
-    for (statement, versions) in [
-        (
-            "UPDATE checkpoints SET ghost = 1 WHERE thread = ?1 AND version IN (SELECT value FROM json_each(?2))",
-            ghosts,
-        ),
-        ("DELETE FROM checkpoints WHERE thread = ?1 AND version IN (SELECT value FROM json_each(?2))", free),
-    ] {
-        sqlx::query(statement)
-            .bind(thread)
-            .bind(json(&versions))
-            .execute(&mut *connection)
-            .await
-            .map_err(map_error("prune"))?;
+    let stays = |(_, version, .., ghost): &&Listed| *ghost == 0 && !gone.contains(version);
+    let needed: Vec<(i64, i64)> =
+        rows.iter().filter(stays).map(|(_, version, base, ..)| (*base, *version)).collect();
+    for row in rows.iter().filter(|row| !stays(row)) {
+        let (id, version, .., ghost) = row;
+        let is_needed = needed.iter().any(|(base, top)| base <= version && version <= top);
+        if !is_needed {
+            free.push(*id);
+        } else if *ghost == 0 {
+            ghosts.push(*id);
+        }
     }
-    Ok((gone.len() as u64, more))
 }

@@ -1,39 +1,99 @@
 //! The task that prunes unasked.
 
-use std::collections::HashMap;
 use std::sync::Weak;
+use std::time::Duration;
 
-use agentscale_core::checkpoint::RetentionPolicy;
+use agentscale_core::Result;
+use agentscale_core::checkpoint::{RetentionPolicy, Version};
 use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::Shared;
-use super::op::{PruneThreads, Request};
-use crate::retention::excess;
+use super::op::{PruneThreads, Reply, Request};
+use super::{PRUNED_TOGETHER, Shared};
+use crate::retention::is_due;
 
-/// Threads that are counted at a time; beyond it, counting starts anew.
-const COUNTED: usize = 100_000;
+/// Threads that wait to be pruned, at most.
+const QUEUE: usize = 4_096;
+/// How long a thread waits for others to be pruned with. Checkpoints of the same time share pages of the
+/// file: removed together, they free whole pages instead of changing each page several times.
+const COMPANY: Duration = Duration::from_millis(200);
 /// The most checkpoints that one transaction removes.
-const BATCH: u64 = 1_000;
+const BATCH: u64 = 4_096;
+/// How often outcomes are looked at whose retention may have ended.
+const SWEEP: Duration = Duration::from_secs(600);
 
-/// Prunes a thread whenever it has grown by as many checkpoints as the policy keeps, 64 at least. Ends
-/// with the store.
-pub(super) async fn run(store: Weak<Shared>, mut moved: mpsc::Receiver<i64>, policy: RetentionPolicy) {
-    let excess = excess(&policy);
-    let mut grown: HashMap<i64, u32> = HashMap::new();
-    while let Some(thread) = moved.recv().await {
-        if grown.len() >= COUNTED {
-            grown.clear();
+/// Where the writer says which threads are to be pruned.
+#[derive(Debug)]
+pub(super) struct Due {
+    policy: RetentionPolicy,
+    threads: mpsc::Sender<i64>,
+}
+
+impl Due {
+    pub(super) fn new(policy: &RetentionPolicy) -> (Self, mpsc::Receiver<i64>) {
+        let (threads, due) = mpsc::channel(QUEUE);
+        (Self { policy: policy.clone(), threads }, due)
+    }
+
+    pub(super) fn moved(&self, thread: i64, to: Version) {
+        if is_due(&self.policy, to) {
+            // Where too many wait, this thread is named again when it has grown by as much once more.
+            let _ = self.threads.try_send(thread);
         }
-        let count = grown.entry(thread).or_default();
-        *count += 1;
-        if *count < excess {
-            continue;
+    }
+}
+
+/// Prunes the threads that are due, and outcomes whose retention has ended. Ends with the store.
+pub(super) async fn run(store: Weak<Shared>, mut due: mpsc::Receiver<i64>, policy: RetentionPolicy) {
+    let mut sweep = interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let mut threads = Vec::new();
+        tokio::select! {
+            _ = sweep.tick() => {}
+            count = gather(&mut due, &mut threads) => if count == 0 { return },
         }
-        grown.remove(&thread);
         let Some(store) = store.upgrade() else { return };
-        let request = PruneThreads { threads: vec![thread], policy: policy.clone(), limit: BATCH };
-        if let Err(error) = store.ask(Request::Prune(Box::new(request)), 0).await {
+        let done =
+            if threads.is_empty() { expire(&store).await } else { prune(&store, threads, &policy).await };
+        if let Err(error) = done {
             tracing::warn!(%error, "cannot prune checkpoints");
+        }
+    }
+}
+
+/// Waits for a thread, then a little for more; none once the store has ended.
+async fn gather(due: &mut mpsc::Receiver<i64>, threads: &mut Vec<i64>) -> usize {
+    let first = due.recv_many(threads, PRUNED_TOGETHER).await;
+    if first > 0 {
+        let more = async {
+            while threads.len() < PRUNED_TOGETHER
+                && due.recv_many(threads, PRUNED_TOGETHER - threads.len()).await > 0
+            {}
+        };
+        // Nobody else came in time.
+        let _ = timeout(COMPANY, more).await;
+    }
+    threads.len()
+}
+
+async fn prune(store: &Shared, threads: Vec<i64>, policy: &RetentionPolicy) -> Result<()> {
+    loop {
+        let request = PruneThreads { threads: threads.clone(), policy: policy.clone(), limit: BATCH };
+        match store.ask(Request::Prune(Box::new(request)), 0).await? {
+            Reply::Pruned(pruned) if pruned.more => {}
+            Reply::Pruned(_) => return Ok(()),
+            _ => return Err(Reply::unexpected()),
+        }
+    }
+}
+
+async fn expire(store: &Shared) -> Result<()> {
+    loop {
+        match store.ask(Request::Expire, 0).await? {
+            Reply::Pruned(pruned) if pruned.more => {}
+            Reply::Pruned(_) => return Ok(()),
+            _ => return Err(Reply::unexpected()),
         }
     }
 }

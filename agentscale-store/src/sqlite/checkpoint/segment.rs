@@ -8,27 +8,32 @@ use super::tips::{Tip, json};
 use crate::retention::expires;
 use crate::sqlite::{Insert, Rows, map_error};
 
+// `OR ROLLBACK`: an error ends the batch whatever it is, and SQLite then needs no journal of the statement, in
+// which it would keep every page that the statement changes.
 static THREADS: Insert = Insert::new(
     "INSERT INTO threads (id, tenant, type, key, incarnation, counter, deleted)",
     7,
     "ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, counter = excluded.counter, deleted = 0",
 );
 static CHECKPOINTS: Insert = Insert::new(
-    "INSERT INTO checkpoints (thread, version, commit_id, incarnation, counter, codec, schema_version, \
+    "INSERT OR ROLLBACK INTO checkpoints (thread, version, commit_id, incarnation, counter, codec, schema_version, \
      stamp_time, stamp_node, written, base, base_bytes, chain_bytes, ghost, tags, origin, delta)",
     17,
     "",
 );
-static OUTBOX: Insert =
-    Insert::new("INSERT INTO outbox (id, thread, attempts, message)", 4, "ON CONFLICT (id) DO NOTHING");
+static OUTBOX: Insert = Insert::new(
+    "INSERT OR ROLLBACK INTO outbox (id, thread, attempts, message)",
+    4,
+    "ON CONFLICT (id) DO NOTHING",
+);
 static OUTCOMES: Insert = Insert::new(
-    "INSERT INTO outcomes (thread, key, request_hash, retention, until, reply)",
+    "INSERT OR ROLLBACK INTO outcomes (thread, key, request_hash, retention, until, reply)",
     6,
     "ON CONFLICT (thread, key) DO UPDATE SET request_hash = excluded.request_hash, \
      retention = excluded.retention, until = excluded.until, reply = excluded.reply",
 );
 static STEPS: Insert = Insert::new(
-    "INSERT INTO steps (thread, turn, step, request_hash, result)",
+    "INSERT OR ROLLBACK INTO steps (thread, turn, step, request_hash, result)",
     5,
     "ON CONFLICT (thread, turn, step) DO NOTHING",
 );

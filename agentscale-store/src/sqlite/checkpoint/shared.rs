@@ -3,18 +3,15 @@ use std::sync::Arc;
 use agentscale_core::checkpoint::{Committed, Durability, Epoch, StateLimits, Version};
 use agentscale_core::{AgentId, Clock, Error, ErrorKind, Result};
 use sqlx::SqlitePool;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::buffered::Buffered;
 use super::config::SqliteCheckpointConfig;
 use super::op::{Answer, Op, Reply, Request, Write};
-use super::retention;
+use super::retention::{self, Due};
 use super::stats::{CheckpointStats, Counters};
 use super::writer::CheckpointWriter;
 use crate::sqlite::{GroupWriter, SqliteFile};
-
-/// Moves of tips that retention has not counted yet, at most.
-const MOVED: usize = 4_096;
 
 /// What the clones of a store share.
 #[derive(Debug)]
@@ -34,14 +31,14 @@ impl Shared {
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         let counters = Arc::<Counters>::default();
-        let (moved, moves) = mpsc::channel(MOVED);
+        let (due, threads) = config.retention.as_ref().map(Due::new).unzip();
         let writer = CheckpointWriter::new(
             file.writer,
             config.remembered_threads,
             config.limits,
             clock.clone(),
             counters.clone(),
-            config.retention.is_some().then_some(moved),
+            due,
         );
         let shared = Arc::new(Self {
             readers: file.readers,
@@ -51,9 +48,9 @@ impl Shared {
             buffered: Buffered::default(),
             counters,
         });
-        if let Some(policy) = config.retention {
+        if let Some((policy, threads)) = config.retention.zip(threads) {
             // It ends when the writer does, which holds the other end of the channel.
-            tokio::spawn(retention::run(Arc::downgrade(&shared), moves, policy));
+            tokio::spawn(retention::run(Arc::downgrade(&shared), threads, policy));
         }
         shared
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use agentscale_core::checkpoint::{AppendSteps, At, Committed, Durability, StateLimits, TurnId, Version};
 use agentscale_core::{AgentId, Clock, Error, ErrorKind, MessageId, Result};
 use sqlx::{Connection, Executor, Row, SqliteConnection};
-use tokio::sync::mpsc;
 
 use super::op::{Answer, Op, Reply, Request, Write};
+use super::retention::Due;
 use super::segment::{self, Segment};
 use super::stats::Counters;
 use super::tips::{Tip, Tips, json};
@@ -26,8 +26,7 @@ pub(super) struct CheckpointWriter {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: StateLimits,
     pub(super) counters: Arc<Counters>,
-    /// Where threads are named whose tip has moved, for retention; full means later.
-    pub(super) moved: Option<mpsc::Sender<i64>>,
+    pub(super) due: Option<Due>,
     data_version: i64,
     syncs: bool,
     /// Whether the transaction under way is sure to write something.
@@ -72,7 +71,7 @@ impl CheckpointWriter {
         limits: StateLimits,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
-        moved: Option<mpsc::Sender<i64>>,
+        due: Option<Due>,
     ) -> Self {
         let tips = Tips::new(remembered);
         Self {
@@ -81,7 +80,7 @@ impl CheckpointWriter {
             clock,
             limits,
             counters,
-            moved,
+            due,
             data_version: -1,
             syncs: false,
             changed: false,
@@ -302,9 +301,8 @@ impl CheckpointWriter {
         segment.effects(tip.id, &mut commit, now)?;
         self.changed = true;
         self.tips.put(commit.thread, tip);
-        if let Some(moved) = &self.moved {
-            // Retention that is behind is told of this thread again by a later commit.
-            let _ = moved.try_send(tip.id);
+        if let Some(due) = &self.due {
+            due.moved(tip.id, version);
         }
         Ok(Ok(Reply::Committed(Committed::new(version, level))))
     }
