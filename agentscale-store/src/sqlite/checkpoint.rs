@@ -3,6 +3,7 @@
 mod buffered;
 mod codec;
 mod config;
+mod names;
 mod op;
 mod rare;
 mod read;

@@ -9,6 +9,7 @@ use agentscale_core::checkpoint::{
 use agentscale_core::{Error, ErrorKind, MessageId, Result};
 use sqlx::{Row, SqliteConnection};
 
+use super::names::Names;
 use super::op::{PruneThreads, Reply, Request};
 use super::segment::{self, Segment};
 use super::tips::{Tip, json};
@@ -131,6 +132,7 @@ async fn start_fork(writer: &mut CheckpointWriter, request: ForkRequest, segment
     let now = writer.clock.unix_micros();
     let delta = codec::encode(&codec::whole(&source.fields));
     tip.version = Version(1);
+    tip.names = Names::of(&source.fields);
     tip.base = Version(1);
     tip.base_bytes = i64::try_from(delta.len()).unwrap_or(i64::MAX);
     tip.chain_bytes = tip.base_bytes;
@@ -140,10 +142,10 @@ async fn start_fork(writer: &mut CheckpointWriter, request: ForkRequest, segment
     row.stamp = source.info.stamp;
     segment.claim(&request.to, &tip)?;
     segment.checkpoint(&row, segment::Version { tip: &tip, delta, origin: Some(json(&origin)) }, now)?;
-    writer.tips.put(request.to.clone(), tip);
-    let info =
-        CheckpointInfo::new(request.to, tip.version, id, tip.epoch, source.info.header, source.info.stamp)
-            .with_origin(origin);
+    let (header, stamp) = (source.info.header, source.info.stamp);
+    let info = CheckpointInfo::new(request.to.clone(), tip.version, id, tip.epoch, header, stamp)
+        .with_origin(origin);
+    writer.tips.put(request.to, tip);
     Ok(Ok(Reply::Forked(Box::new(info))))
 }
 

@@ -5,10 +5,11 @@ use agentscale_core::{AgentId, Result};
 use serde::Serialize;
 use sqlx::{Row, SqliteConnection};
 
+use super::names::Names;
 use crate::sqlite::map_error;
 
 /// What the writer knows of a thread.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tip {
     pub(super) id: i64,
     pub(super) epoch: Epoch,
@@ -16,6 +17,7 @@ pub(super) struct Tip {
     pub(super) base: Version,
     pub(super) base_bytes: i64,
     pub(super) chain_bytes: i64,
+    pub(super) names: Names,
 }
 
 impl Tip {
@@ -25,7 +27,8 @@ impl Tip {
 
     /// A thread without checkpoints.
     pub(super) fn empty(id: i64, epoch: Epoch) -> Self {
-        Self { id, epoch, version: Version(0), base: Version(0), base_bytes: 0, chain_bytes: 0 }
+        let (version, base) = (Version(0), Version(0));
+        Self { id, epoch, version, base, base_bytes: 0, chain_bytes: 0, names: Names::none() }
     }
 }
 
@@ -49,7 +52,7 @@ impl Tips {
 
     /// A thread that was [read](Self::read); `None` where it does not exist.
     pub(super) fn tip(&self, thread: &AgentId) -> Option<Tip> {
-        self.known.get(thread).copied().flatten()
+        self.known.get(thread).cloned().flatten()
     }
 
     pub(super) fn put(&mut self, thread: AgentId, tip: Tip) {
@@ -119,16 +122,13 @@ pub(super) fn json(values: &impl Serialize) -> String {
 
 fn read_tip(row: &sqlx::sqlite::SqliteRow) -> sqlx::Result<(usize, Tip)> {
     let epoch = Epoch { incarnation: row.try_get(2)?, counter: row.try_get::<i64, _>(3)?.cast_unsigned() };
-    let version = |column: usize| -> sqlx::Result<Version> {
-        Ok(Version(row.try_get::<Option<i64>, _>(column)?.unwrap_or(0).cast_unsigned()))
-    };
-    let tip = Tip {
-        id: row.try_get(1)?,
-        epoch,
-        version: version(4)?,
-        base: version(5)?,
-        base_bytes: row.try_get::<Option<i64>, _>(6)?.unwrap_or(0),
-        chain_bytes: row.try_get::<Option<i64>, _>(7)?.unwrap_or(0),
-    };
+    let mut tip = Tip::empty(row.try_get(1)?, epoch);
+    if let Some(version) = row.try_get::<Option<i64>, _>(4)? {
+        tip.version = Version(version.cast_unsigned());
+        tip.base = Version(row.try_get::<i64, _>(5)?.cast_unsigned());
+        tip.base_bytes = row.try_get(6)?;
+        tip.chain_bytes = row.try_get(7)?;
+        tip.names = Names::UNKNOWN;
+    }
     Ok((row.try_get::<i64, _>(0)?.cast_unsigned() as usize, tip))
 }

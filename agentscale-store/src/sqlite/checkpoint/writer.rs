@@ -1,10 +1,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use agentscale_core::checkpoint::{AppendSteps, At, Committed, Durability, StateLimits, TurnId, Version};
+use agentscale_core::checkpoint::{
+    AppendSteps, At, Commit, Committed, Durability, Field, StateLimits, TurnId, Version,
+};
 use agentscale_core::{AgentId, Clock, Error, ErrorKind, MessageId, Result};
 use sqlx::{Connection, Executor, Row, SqliteConnection};
 
+use super::names::Names;
 use super::op::{Answer, Op, Reply, Request, Write};
 use super::retention::Due;
 use super::segment::{self, Segment};
@@ -252,6 +255,7 @@ impl CheckpointWriter {
 
     async fn claim(&mut self, thread: AgentId, segment: &mut Segment) -> Result<Reply> {
         let known = self.tips.tip(&thread);
+        let fresh = known.is_none();
         let mut tip = match known {
             Some(tip) => tip,
             None => Tip::new(self.tips.new_id(&mut self.connection).await?),
@@ -259,8 +263,9 @@ impl CheckpointWriter {
         tip.epoch.counter += 1;
         segment.claim(&thread, &tip)?;
         self.changed = true;
+        let (epoch, version) = (tip.epoch, tip.version);
         self.tips.put(thread, tip);
-        Ok(Reply::Claimed { epoch: tip.epoch, version: tip.version, fresh: known.is_none() })
+        Ok(Reply::Claimed { epoch, version, fresh })
     }
 
     async fn write(&mut self, write: Write, level: Durability, segment: &mut Segment) -> Outcome {
@@ -291,7 +296,7 @@ impl CheckpointWriter {
         if segment.settles_any_of(&commit) {
             segment.write(&mut self.connection).await?;
         }
-        match self.extend(&mut tip, &commit.thread, &mut delta, segment).await? {
+        match self.extend(&mut tip, &commit, &mut delta, segment).await? {
             Ok(()) => {}
             Err(error) => return Ok(Err(error)),
         }
@@ -300,36 +305,41 @@ impl CheckpointWriter {
         segment.checkpoint(&commit, segment::Version { tip: &tip, delta, origin: None }, now)?;
         segment.effects(tip.id, &mut commit, now)?;
         self.changed = true;
-        self.tips.put(commit.thread, tip);
         if let Some(due) = &self.due {
             due.moved(tip.id, version);
         }
+        self.tips.put(commit.thread, tip);
         Ok(Ok(Reply::Committed(Committed::new(version, level))))
     }
 
-    /// Adds a delta to a chain; where the chain has grown too long, makes the delta a whole state.
+    /// Adds a delta to a chain, or begins a new one: with a delta that replaces all there was, and with the
+    /// whole state where the chain has grown too long.
     async fn extend(
         &mut self,
         tip: &mut Tip,
-        thread: &AgentId,
+        commit: &Commit,
         delta: &mut Vec<u8>,
         segment: &mut Segment,
     ) -> Result<Result<()>> {
         let bytes = length(delta);
-        let chain = tip.chain_bytes + bytes;
-        let first = tip.version.0 == 0;
+        let is_whole = tip.names.are_all_replaced_by(&commit.fields);
+        let chain = if is_whole { bytes } else { tip.chain_bytes + bytes };
         let is_long = chain - tip.base_bytes > tip.base_bytes.max(SLACK_BYTES);
         let may_be_too_large = chain > i64::try_from(self.limits.state_bytes).unwrap_or(i64::MAX);
-        if !first && !is_long && !may_be_too_large {
+        tip.names = std::mem::replace(&mut tip.names, Names::UNKNOWN).after(&commit.fields);
+        if !is_whole && !is_long && !may_be_too_large {
             tip.chain_bytes = chain;
             return Ok(Ok(()));
         }
-        if !first || may_be_too_large {
+        if !is_whole || may_be_too_large {
             segment.write(&mut self.connection).await?;
-            match self.whole(thread, std::mem::take(delta)).await {
-                Ok(whole) => *delta = whole,
+            match self.whole(&commit.thread, std::mem::take(delta)).await {
+                Ok(fields) => {
+                    tip.names = Names::of(&fields);
+                    *delta = codec::encode(&codec::whole(&fields));
+                }
                 Err(error) if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Corrupt) => {
-                    return Ok(Err(error.with_context("thread", thread)));
+                    return Ok(Err(error.with_context("thread", &commit.thread)));
                 }
                 Err(error) => return Err(error),
             }
@@ -340,11 +350,12 @@ impl CheckpointWriter {
         Ok(Ok(()))
     }
 
-    async fn whole(&mut self, thread: &AgentId, delta: Vec<u8>) -> Result<Vec<u8>> {
+    /// The whole state after a delta.
+    async fn whole(&mut self, thread: &AgentId, delta: Vec<u8>) -> Result<Vec<Field>> {
         let tip = read::checkpoint(&mut self.connection, thread, At::Tip).await?;
         let fields = delta::fold(tip.map(|tip| tip.fields).unwrap_or_default(), codec::decode(delta)?);
         delta::check_state(&fields, &self.limits)?;
-        Ok(codec::encode(&codec::whole(&fields)))
+        Ok(fields)
     }
 
     async fn is_repeated(&mut self, tip: &Tip, version: Version, id: &uuid::Uuid) -> Result<bool> {
