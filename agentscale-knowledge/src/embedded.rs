@@ -2,7 +2,6 @@
 
 mod config;
 mod cursor;
-mod error;
 mod filter;
 mod follow;
 mod merge;
@@ -10,6 +9,7 @@ mod query;
 mod rows;
 mod schema;
 mod select;
+mod transaction;
 mod write;
 mod writer;
 

@@ -27,6 +27,9 @@ pub struct EmbeddedConfig {
     pub build_threads: usize,
     /// How many searches of vectors run at a time; others wait. Default: one a CPU.
     pub search_threads: usize,
+    /// The address space reserved for each of the two files of the vector index, in bytes; a file grows up to
+    /// that size. Default 256 GiB.
+    pub map_bytes: usize,
     /// How many connections read the database. Default 4.
     pub read_connections: u32,
     /// How long opening waits for another owner of the folder to let go, in milliseconds. Default 2,000.
@@ -45,6 +48,7 @@ impl Default for EmbeddedConfig {
             exact_up_to: 10_000,
             build_threads: cpus,
             search_threads: cpus,
+            map_bytes: 256 << 30,
             read_connections: 4,
             lock_wait_ms: 2_000,
             sync_puts: false,
@@ -61,6 +65,7 @@ impl EmbeddedConfig {
         let mut index = IndexConfig::new(dimensions as usize);
         index.exact_up_to = self.exact_up_to;
         index.build_threads = self.build_threads.max(1);
+        index.map_bytes = self.map_bytes;
         index
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use agentscale_core::{Error, ErrorKind, Result};
 use sqlx::SqliteConnection;
 
-use super::error::native;
 use super::write;
 use crate::index::{Change, IndexConfig, VectorIndex, vector};
+use agentscale_store::sqlite::map_error;
 
 const FOLLOW: &str = "follow knowledge";
 const VECTORS: i64 = 1_000;
@@ -66,14 +66,14 @@ pub(super) async fn follow(writer: &mut SqliteConnection, index: &Arc<VectorInde
         .bind(VECTORS)
         .fetch_all(&mut *writer)
         .await
-        .map_err(native(FOLLOW))?;
+        .map_err(map_error(FOLLOW))?;
         let removals: Vec<(i64, i64, i64)> =
             sqlx::query_as("SELECT item, tenant, seq FROM removed WHERE seq > ? ORDER BY seq LIMIT ?")
                 .bind(at.removal)
                 .bind(REMOVALS)
                 .fetch_all(&mut *writer)
                 .await
-                .map_err(native(FOLLOW))?;
+                .map_err(map_error(FOLLOW))?;
         let next = Position {
             item: puts.last().map_or(at.item, |row| row.0),
             removal: removals.last().map_or(at.removal, |row| row.2),
@@ -118,7 +118,7 @@ async fn fits(position: Position, writer: &mut SqliteConnection) -> Result<bool>
     )
     .fetch_one(writer)
     .await
-    .map_err(native(FOLLOW))?;
+    .map_err(map_error(FOLLOW))?;
     let new = position == Position::default();
     Ok(new || (position.removal >= trimmed && position.item <= items && position.removal <= removals))
 }

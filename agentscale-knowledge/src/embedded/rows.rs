@@ -8,9 +8,9 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use super::error::native;
 use super::filter::{BOOL, NUMBER};
 use crate::index::vector;
+use agentscale_store::sqlite::map_error;
 
 /// The columns that [`stored`] reads, of `versions v`. The vector comes last, where it is asked for.
 pub(super) const COLUMNS: &str = "v.item, v.id, v.version, v.put_at, v.text, ";
@@ -28,7 +28,7 @@ pub(super) async fn stored(
     operation: &'static str,
 ) -> Result<Vec<(i64, StoredEntry)>> {
     let items: Vec<i64> =
-        rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<_>>().map_err(native(operation))?;
+        rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<_>>().map_err(map_error(operation))?;
     let mut metadata = metadata(connection, &items, operation).await?;
     rows.iter()
         .zip(items)
@@ -40,12 +40,12 @@ pub(super) async fn stored(
 }
 
 fn entry(row: &SqliteRow, metadata: Metadata, operation: &'static str) -> Result<StoredEntry> {
-    let failed = native(operation);
-    let id: String = row.try_get(1).map_err(&failed)?;
-    let version: i64 = row.try_get(2).map_err(&failed)?;
-    let put_at: i64 = row.try_get(3).map_err(&failed)?;
-    let text: String = row.try_get(4).map_err(&failed)?;
-    let bytes: Option<Vec<u8>> = row.try_get(5).map_err(&failed)?;
+    let failed = |error| map_error(operation)(error);
+    let id: String = row.try_get(1).map_err(failed)?;
+    let version: i64 = row.try_get(2).map_err(failed)?;
+    let put_at: i64 = row.try_get(3).map_err(failed)?;
+    let text: String = row.try_get(4).map_err(failed)?;
+    let bytes: Option<Vec<u8>> = row.try_get(5).map_err(failed)?;
     let id =
         EntryId::new(id).map_err(|error| Error::new(ErrorKind::Corrupt, operation).with_source(error))?;
     let mut entry = Entry::new(id, text).with_metadata(metadata);
@@ -65,10 +65,10 @@ async fn metadata(
     .bind(json_list(items)?)
     .fetch_all(connection)
     .await
-    .map_err(native(operation))?;
+    .map_err(map_error(operation))?;
     let mut metadata: HashMap<i64, Metadata> = HashMap::new();
     for row in rows {
-        let (item, name, value) = field(&row).map_err(native(operation))?;
+        let (item, name, value) = field(&row).map_err(map_error(operation))?;
         metadata.entry(item).or_default().insert(name, value);
     }
     Ok(metadata)

@@ -9,7 +9,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::config::EmbeddedBuilder;
-use super::error::native;
+use super::transaction;
+use agentscale_store::sqlite::map_error;
 
 const OPEN: &str = "open knowledge";
 /// Marks the file as this crate's in SQLite's header.
@@ -37,14 +38,14 @@ pub(super) async fn open(path: &Path, builder: &EmbeddedBuilder) -> Result<Datab
         .synchronous(synchronous)
         .busy_timeout(Duration::from_secs(5))
         .disable_statement_logging();
-    let mut writer = SqliteConnection::connect_with(&options).await.map_err(native(OPEN))?;
+    let mut writer = SqliteConnection::connect_with(&options).await.map_err(map_error(OPEN))?;
     migrate(&mut writer).await?;
     let identity = identify(&mut writer, builder).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(builder.config.read_connections.max(1))
         .connect_with(options.read_only(true))
         .await
-        .map_err(native(OPEN))?;
+        .map_err(map_error(OPEN))?;
     Ok(Database { writer, readers, identity })
 }
 
@@ -90,16 +91,21 @@ fn check_version(found: i32) -> Result<()> {
 }
 
 async fn migrate(writer: &mut SqliteConnection) -> Result<()> {
-    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(native(OPEN))?;
+    transaction::begin(writer, OPEN).await?;
+    let done = apply_migrations(writer).await;
+    transaction::end(writer, OPEN, done).await
+}
+
+async fn apply_migrations(writer: &mut SqliteConnection) -> Result<()> {
     let found: i32 =
-        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await.map_err(native(OPEN))?;
+        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *writer).await.map_err(map_error(OPEN))?;
     check_version(found)?;
     for (version, migration) in MIGRATIONS.into_iter().enumerate().skip(found as usize) {
-        sqlx::raw_sql(migration).execute(&mut *transaction).await.map_err(native(OPEN))?;
+        sqlx::raw_sql(migration).execute(&mut *writer).await.map_err(map_error(OPEN))?;
         let mark = format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {}", version + 1);
-        sqlx::raw_sql(sqlx::AssertSqlSafe(mark)).execute(&mut *transaction).await.map_err(native(OPEN))?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(mark)).execute(&mut *writer).await.map_err(map_error(OPEN))?;
     }
-    transaction.commit().await.map_err(native(OPEN))
+    Ok(())
 }
 
 /// Records what vectors the store holds, or checks that they are the caller's.
@@ -109,12 +115,12 @@ async fn identify(writer: &mut SqliteConnection, builder: &EmbeddedBuilder) -> R
         .bind(builder.dimensions)
         .execute(&mut *writer)
         .await
-        .map_err(native(OPEN))?;
+        .map_err(map_error(OPEN))?;
     let (identity, model, dimensions): (Vec<u8>, String, u32) =
         sqlx::query_as("SELECT identity, model, dimensions FROM store")
             .fetch_one(writer)
             .await
-            .map_err(native(OPEN))?;
+            .map_err(map_error(OPEN))?;
     if (model.as_str(), dimensions) != (builder.model().as_str(), builder.dimensions) {
         return Err(Error::new(ErrorKind::Conflict, OPEN)
             .with_context("stored model", model)

@@ -6,10 +6,10 @@ use futures::TryStreamExt;
 use roaring::RoaringBitmap;
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
-use super::error::native;
 use super::filter;
 use super::rows::{self, COLUMNS, json_list};
 use crate::index::vector;
+use agentscale_store::sqlite::map_error;
 
 const QUERY: &str = "query knowledge";
 
@@ -46,7 +46,7 @@ pub(super) async fn tenant(readers: &SqlitePool, name: &str) -> Result<Option<i6
         .bind(name)
         .fetch_optional(readers)
         .await
-        .map_err(native(QUERY))
+        .map_err(map_error(QUERY))
 }
 
 /// The items with vectors.
@@ -55,7 +55,7 @@ pub(super) async fn candidates(readers: &SqlitePool, scope: Scope<'_>) -> Result
     let mut sql =
         QueryBuilder::new("SELECT json_group_array(v.item) FROM versions v WHERE v.vector IS NOT NULL AND ");
     scope.push(&mut sql);
-    let list: String = sql.build_query_scalar().fetch_one(readers).await.map_err(native(QUERY))?;
+    let list: String = sql.build_query_scalar().fetch_one(readers).await.map_err(map_error(QUERY))?;
     let items: Vec<u32> = serde_json::from_str(&list)
         .map_err(|error| Error::new(ErrorKind::Corrupt, QUERY).with_source(error))?;
     Ok(items.into_iter().collect())
@@ -75,7 +75,7 @@ pub(super) async fn by_words(
     sql.push_bind(format!("tenant : \"t{}\" AND text : ({words})", scope.tenant)).push(" AND ");
     scope.push(&mut sql);
     sql.push(" ORDER BY bm25(words, 0.0, 1.0), v.item LIMIT ").push_bind(bounded(limit));
-    sql.build_query_scalar().fetch_all(readers).await.map_err(native(QUERY))
+    sql.build_query_scalar().fetch_all(readers).await.map_err(map_error(QUERY))
 }
 
 /// The similarity of each item's vector, in no order: the exact scan for times the index does not know.
@@ -96,7 +96,7 @@ pub(super) async fn by_scan(
         })
         .try_collect()
         .await
-        .map_err(native(QUERY))
+        .map_err(map_error(QUERY))
 }
 
 /// Items in the order of their ids, whatever their text and vector.
@@ -104,7 +104,7 @@ pub(super) async fn any(readers: &SqlitePool, scope: Scope<'_>, limit: usize) ->
     let mut sql = QueryBuilder::new("SELECT v.item FROM versions v WHERE ");
     scope.push(&mut sql);
     sql.push(" ORDER BY v.id LIMIT ").push_bind(bounded(limit));
-    sql.build_query_scalar().fetch_all(readers).await.map_err(native(QUERY))
+    sql.build_query_scalar().fetch_all(readers).await.map_err(map_error(QUERY))
 }
 
 /// The entries of those items that are still there.
@@ -158,10 +158,10 @@ async fn read(
     mut sql: QueryBuilder<Sqlite>,
     operation: &'static str,
 ) -> Result<Vec<(i64, StoredEntry)>> {
-    let mut moment = readers.begin().await.map_err(native(operation))?;
-    let found = sql.build().fetch_all(&mut *moment).await.map_err(native(operation))?;
+    let mut moment = readers.begin().await.map_err(map_error(operation))?;
+    let found = sql.build().fetch_all(&mut *moment).await.map_err(map_error(operation))?;
     let entries = rows::stored(&mut moment, &found, operation).await?;
-    moment.commit().await.map_err(native(operation))?;
+    moment.commit().await.map_err(map_error(operation))?;
     Ok(entries)
 }
 

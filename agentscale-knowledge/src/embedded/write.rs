@@ -4,15 +4,17 @@ use std::collections::HashMap;
 
 use agentscale_core::knowledge::{Entry, EntryVersion, MetadataValue};
 use agentscale_core::{Error, ErrorKind, Result};
-use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
-use super::error::native;
 use super::filter::{BOOL, NUMBER, TEXT};
 use super::rows::json_list;
+use super::transaction;
 use crate::index::vector;
+use agentscale_store::sqlite::map_error;
 
 const PUT: &str = "put knowledge";
 const DELETE: &str = "delete knowledge";
+const TRIM: &str = "trim removals of knowledge";
 /// SQLite takes 32,766 parameters a statement; rows here have at most eight.
 const ROWS: usize = 2_000;
 
@@ -31,14 +33,39 @@ pub(super) async fn put(
     now: u64,
     keep_versions: u64,
 ) -> Result<Vec<EntryVersion>> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(native(PUT))?;
-    let tenant = tenant_number(&mut transaction, tenant).await?;
-    let newest = newest(&mut transaction, tenant, &entries).await?;
+    transaction::begin(connection, PUT).await?;
+    let done = put_versions(connection, tenant, entries, now, keep_versions).await;
+    transaction::end(connection, PUT, done).await
+}
+
+/// Deletes entries with their histories and says how many entries there were.
+pub(super) async fn delete(connection: &mut SqliteConnection, tenant: &str, ids: &[&str]) -> Result<u64> {
+    transaction::begin(connection, DELETE).await?;
+    let done = delete_entries(connection, tenant, ids).await;
+    transaction::end(connection, DELETE, done).await
+}
+
+/// Forgets removals up to `seq`, which the index has followed.
+pub(super) async fn trim(connection: &mut SqliteConnection, seq: i64) -> Result<()> {
+    transaction::begin(connection, TRIM).await?;
+    let done = trim_removed(connection, seq).await;
+    transaction::end(connection, TRIM, done).await
+}
+
+async fn put_versions(
+    connection: &mut SqliteConnection,
+    tenant: &str,
+    entries: Vec<Entry>,
+    now: u64,
+    keep_versions: u64,
+) -> Result<Vec<EntryVersion>> {
+    let tenant = tenant_number(connection, tenant).await?;
+    let newest = newest(connection, tenant, &entries).await?;
     let after = newest.values().map(|row| row.put_at + 1).max().unwrap_or_default();
     let put_at = i64::try_from(now).unwrap_or(i64::MAX).max(after);
-    supersede(&mut transaction, tenant, &newest, put_at).await?;
+    supersede(connection, tenant, &newest, put_at).await?;
 
-    let first = next_item(&mut transaction, entries.len()).await?;
+    let first = next_item(connection, entries.len()).await?;
     let versions: Vec<Version> = (first..)
         .zip(entries)
         .map(|(item, entry)| {
@@ -47,44 +74,38 @@ pub(super) async fn put(
         })
         .collect();
     for rows in versions.chunks(ROWS) {
-        insert_versions(&mut transaction, tenant, put_at, rows).await?;
-        insert_words(&mut transaction, tenant, rows).await?;
+        insert_versions(connection, tenant, put_at, rows).await?;
+        insert_words(connection, tenant, rows).await?;
     }
-    insert_fields(&mut transaction, tenant, &versions).await?;
-    prune(&mut transaction, tenant, &versions, keep_versions).await?;
-    transaction.commit().await.map_err(native(PUT))?;
+    insert_fields(connection, tenant, &versions).await?;
+    prune(connection, tenant, &versions, keep_versions).await?;
     Ok(versions.iter().map(|row| EntryVersion(row.version.unsigned_abs())).collect())
 }
 
-/// Deletes entries with their histories and says how many entries there were.
-pub(super) async fn delete(connection: &mut SqliteConnection, tenant: &str, ids: &[&str]) -> Result<u64> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(native(DELETE))?;
+async fn delete_entries(connection: &mut SqliteConnection, tenant: &str, ids: &[&str]) -> Result<u64> {
     let rows: Vec<(i64, i64, bool)> = sqlx::query_as(
         "SELECT item, tenant, until IS NULL FROM versions \
          WHERE tenant = (SELECT number FROM tenants WHERE name = ?) AND id IN (SELECT value FROM json_each(?))",
     )
     .bind(tenant)
     .bind(json_list(ids)?)
-    .fetch_all(&mut *transaction)
+    .fetch_all(&mut *connection)
     .await
-    .map_err(native(DELETE))?;
+    .map_err(map_error(DELETE))?;
     let Some(tenant) = rows.first().map(|row| row.1) else { return Ok(0) };
     let newest: Vec<i64> = rows.iter().filter(|row| row.2).map(|row| row.0).collect();
-    list_removed(&mut transaction, tenant, &newest).await?;
+    list_removed(connection, tenant, &newest, DELETE).await?;
     let items: Vec<i64> = rows.iter().map(|row| row.0).collect();
-    remove(&mut transaction, &items).await?;
-    transaction.commit().await.map_err(native(DELETE))?;
+    remove(connection, &items, DELETE).await?;
     Ok(newest.len() as u64)
 }
 
-/// Forgets removals up to `seq`, which the index has followed.
-pub(super) async fn trim(connection: &mut SqliteConnection, seq: i64) -> Result<()> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(native(DELETE))?;
+async fn trim_removed(connection: &mut SqliteConnection, seq: i64) -> Result<()> {
     for statement in ["DELETE FROM removed WHERE seq <= ?", "UPDATE store SET trimmed = ?"] {
-        let done = sqlx::query(statement).bind(seq).execute(&mut *transaction).await;
-        done.map_err(native(DELETE))?;
+        let done = sqlx::query(statement).bind(seq).execute(&mut *connection).await;
+        done.map_err(map_error(TRIM))?;
     }
-    transaction.commit().await.map_err(native(DELETE))
+    Ok(())
 }
 
 struct Newest {
@@ -98,7 +119,7 @@ async fn tenant_number(connection: &mut SqliteConnection, name: &str) -> Result<
         .bind(name)
         .fetch_optional(&mut *connection)
         .await
-        .map_err(native(PUT))?;
+        .map_err(map_error(PUT))?;
     if let Some(number) = known {
         return Ok(number);
     }
@@ -106,7 +127,7 @@ async fn tenant_number(connection: &mut SqliteConnection, name: &str) -> Result<
         .bind(name)
         .fetch_one(connection)
         .await
-        .map_err(native(PUT))
+        .map_err(map_error(PUT))
 }
 
 async fn newest(
@@ -123,14 +144,14 @@ async fn newest(
     .bind(json_list(&ids)?)
     .fetch_all(connection)
     .await
-    .map_err(native(PUT))?;
+    .map_err(map_error(PUT))?;
     rows.iter()
         .map(|row| {
             let newest = Newest { item: row.try_get(1)?, version: row.try_get(2)?, put_at: row.try_get(3)? };
             Ok((row.try_get(0)?, newest))
         })
         .collect::<sqlx::Result<_>>()
-        .map_err(native(PUT))
+        .map_err(map_error(PUT))
 }
 
 async fn supersede(
@@ -145,15 +166,15 @@ async fn supersede(
         .bind(json_list(&items)?)
         .execute(&mut *connection)
         .await
-        .map_err(native(PUT))?;
-    list_removed(connection, tenant, &items).await
+        .map_err(map_error(PUT))?;
+    list_removed(connection, tenant, &items, PUT).await
 }
 
 async fn next_item(connection: &mut SqliteConnection, count: usize) -> Result<i64> {
     let last: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'versions'")
         .fetch_optional(connection)
         .await
-        .map_err(native(PUT))?;
+        .map_err(map_error(PUT))?;
     let first = last.unwrap_or_default() + 1;
     if first + count as i64 > i64::from(u32::MAX) {
         return Err(Error::new(ErrorKind::TooLarge, PUT).with_context("most versions ever put", u32::MAX));
@@ -175,7 +196,7 @@ async fn insert_versions(
         row.push_bind(version.version).push_bind(put_at).push_bind(version.entry.text.clone());
         row.push_bind(version.entry.vector.as_deref().map(vector::to_bytes));
     });
-    sql.build().execute(connection).await.map_err(native(PUT))?;
+    sql.build().execute(connection).await.map_err(map_error(PUT))?;
     Ok(())
 }
 
@@ -184,7 +205,7 @@ async fn insert_words(connection: &mut SqliteConnection, tenant: i64, rows: &[Ve
     sql.push_values(rows, |mut row, version| {
         row.push_bind(version.item).push_bind(format!("t{tenant}")).push_bind(version.entry.text.clone());
     });
-    sql.build().execute(connection).await.map_err(native(PUT))?;
+    sql.build().execute(connection).await.map_err(map_error(PUT))?;
     Ok(())
 }
 
@@ -206,7 +227,7 @@ async fn insert_fields(connection: &mut SqliteConnection, tenant: i64, versions:
                 _ => row.push_bind(TEXT).push_bind(None::<String>),
             };
         });
-        sql.build().execute(&mut *connection).await.map_err(native(PUT))?;
+        sql.build().execute(&mut *connection).await.map_err(map_error(PUT))?;
     }
     Ok(())
 }
@@ -226,13 +247,18 @@ async fn prune(
                 .bind(row.version - keep)
                 .fetch_all(&mut *connection)
                 .await
-                .map_err(native(PUT))?;
-        remove(connection, &old).await?;
+                .map_err(map_error(PUT))?;
+        remove(connection, &old, PUT).await?;
     }
     Ok(())
 }
 
-async fn list_removed(connection: &mut SqliteConnection, tenant: i64, items: &[i64]) -> Result<()> {
+async fn list_removed(
+    connection: &mut SqliteConnection,
+    tenant: i64,
+    items: &[i64],
+    operation: &'static str,
+) -> Result<()> {
     if items.is_empty() {
         return Ok(());
     }
@@ -241,11 +267,11 @@ async fn list_removed(connection: &mut SqliteConnection, tenant: i64, items: &[i
         .bind(json_list(items)?)
         .execute(connection)
         .await
-        .map_err(native(DELETE))?;
+        .map_err(map_error(operation))?;
     Ok(())
 }
 
-async fn remove(connection: &mut SqliteConnection, items: &[i64]) -> Result<()> {
+async fn remove(connection: &mut SqliteConnection, items: &[i64], operation: &'static str) -> Result<()> {
     let items = json_list(items)?;
     for statement in [
         "DELETE FROM versions WHERE item IN (SELECT value FROM json_each(?))",
@@ -253,7 +279,7 @@ async fn remove(connection: &mut SqliteConnection, items: &[i64]) -> Result<()> 
         "DELETE FROM words WHERE rowid IN (SELECT value FROM json_each(?))",
     ] {
         let done = sqlx::query(statement).bind(items.as_str()).execute(&mut *connection).await;
-        done.map_err(native(DELETE))?;
+        done.map_err(map_error(operation))?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Opening LMDB: the one place of this crate that needs `unsafe`.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use agentscale_core::{Error, ErrorKind, Result};
@@ -16,6 +18,7 @@ pub(super) type LmdbEnv = Env<WithoutTls>;
 #[allow(unsafe_code, reason = "LMDB maps its file; heed cannot see what else has the file open")]
 pub(super) fn open(dir: &Path, map_bytes: usize) -> Result<LmdbEnv> {
     std::fs::create_dir_all(dir).map_err(|error| native("create index folder", error.into()))?;
+    allocate_lock(dir).map_err(|error| native("create index lock", error.into()))?;
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(map_bytes).max_dbs(4).max_readers(512);
     // SAFETY: the map is only undefined when its file is changed by other means than LMDB. The folder
@@ -26,6 +29,15 @@ pub(super) fn open(dir: &Path, map_bytes: usize) -> Result<LmdbEnv> {
     env.clear_stale_readers().map_err(|error| native("open vector index", error))?;
     check_length(&env)?;
     Ok(env)
+}
+
+/// LMDB maps its lock file and extends it with a hole: where the disk is full, the first access to one ends the process.
+/// A file that has its bytes already is left as it is.
+fn allocate_lock(dir: &Path) -> std::io::Result<()> {
+    const BYTES: u64 = 64 << 10;
+    let mut file = File::options().append(true).create(true).open(dir.join("lock.mdb"))?;
+    let missing = BYTES.saturating_sub(file.metadata()?.len());
+    file.write_all(&vec![0; usize::try_from(missing).unwrap_or_default()])
 }
 
 /// A file that was cut short would end the process at the first access to a page that it lacks.

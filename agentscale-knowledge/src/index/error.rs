@@ -4,7 +4,10 @@ use agentscale_core::{Error, ErrorKind};
 use heed::MdbError;
 
 pub(super) fn native(operation: &'static str, error: heed::Error) -> Error {
-    Error::new(kind(&error), operation).with_source(error)
+    let full = matches!(&error, heed::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull);
+    let mapped = Error::new(kind(&error), operation);
+    let mapped = if full { mapped.with_context("reason", "disk full") } else { mapped };
+    mapped.with_source(error)
 }
 
 pub(super) fn graph(operation: &'static str, error: hannoy::Error) -> Error {

@@ -2,6 +2,8 @@
 
 mod conformance;
 mod faults;
+mod full_disk;
+mod kills;
 mod reopening;
 
 use std::path::Path;

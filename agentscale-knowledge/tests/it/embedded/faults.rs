@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use agentscale_core::ErrorKind;
-use agentscale_knowledge::EmbeddedKnowledge;
+use agentscale_core::knowledge::{Consistency, KnowledgeClient, KnowledgeQuery};
+use agentscale_knowledge::{EmbeddedConfig, EmbeddedKnowledge};
 
-use super::{count, entries, nearest_to, open, put};
+use super::{DIMENSIONS, acme, count, entries, nearest_to, open, put};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_corrupt_database_is_corrupt_and_stays_as_it_is() {
@@ -73,6 +74,31 @@ async fn without_an_embedder_and_a_length_of_vectors_there_is_nothing_to_open() 
     let error = EmbeddedKnowledge::builder(folder.path()).open().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// An index whose files may not grow refuses what the database has taken, as on a full disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_put_that_the_index_refuses_is_kept_and_found_once_the_index_takes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = EmbeddedConfig::default();
+    config.map_bytes = 128 << 10;
+    let builder = EmbeddedKnowledge::builder(folder.path()).vectors_of(DIMENSIONS);
+    let knowledge = builder.clone().config(config).open().await.unwrap();
+    let all = entries(0..3_000);
+    for batch in all.chunks(100) {
+        put(&knowledge, batch.to_vec()).await;
+    }
+    let last = all[all.len() - 1].clone();
+    assert!(knowledge.get(&acme(), &last.id).await.unwrap().is_some());
+    let query = KnowledgeQuery::vector(acme(), last.vector.clone().unwrap()).with_limit(1);
+    assert!(knowledge.query(query.clone()).await.unwrap().partial);
+    let error = knowledge.query(query.with_consistency(Consistency::Strong)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    knowledge.close().await.unwrap();
+
+    let knowledge = builder.open().await.unwrap();
+    assert_eq!(nearest_to(&knowledge, &last).await, last.id.as_str());
+    assert_eq!(count(&knowledge).await, all.len());
 }
 
 /// 300 entries, most of them in a graph.
