@@ -24,6 +24,9 @@ const GRAPHS: &str = "graphs";
 /// Links a node in the upper layers and in the lowest.
 const LINKS: usize = 16;
 const LINKS_AT_BASE: usize = 32;
+/// The share of its items that a graph must find by their own vectors. hannoy's changes of a graph leave some out of
+/// reach, and now and then most: a new graph over the same items reaches them all.
+const REACHED: f64 = 0.97;
 
 type Graphs<'e> = Database<'e, KeyCodec, NodeCodec<Cosine>>;
 
@@ -86,6 +89,11 @@ impl Graph {
             let mut builder = writer.builder(&mut layers);
             builder.ef_construction(self.config.ef_construction).cancel(cancelled);
             builder.build::<LINKS, LINKS_AT_BASE>(&mut txn).map_err(failed)?;
+            let reader = Reader::<Cosine>::open(&txn, number, table).map_err(failed)?;
+            if search::reached(&reader, &txn, &self.config).map_err(failed)? < REACHED {
+                tracing::info!(graph = number, "items are out of reach; the graph is linked anew");
+                builder.force_rebuild::<LINKS, LINKS_AT_BASE>(&mut txn).map_err(failed)?;
+            }
         }
         txn.commit().map_err(|error| native("build graph", error))
     }

@@ -139,6 +139,37 @@ fn a_filter_is_answered_with_a_recall_of_95_percent_whatever_it_keeps() {
     }
 }
 
+/// hannoy's own changes of a graph cut off most of it in some of such runs.
+#[test]
+fn items_stay_in_reach_while_a_graph_is_replaced_bit_by_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = fastrand::Rng::with_seed(31);
+    let mut config = config(20);
+    config.ef_search = 16;
+    let index = VectorIndex::open(folder.path(), b"s", config).unwrap();
+    let mut live = Oracle::new();
+    for round in 0..6u32 {
+        let keys: Vec<u32> = live.keys().map(|(_, item)| *item).filter(|_| random.u8(..4) == 0).collect();
+        let mut changes: Vec<Change> = Vec::new();
+        for item in keys {
+            live.remove(&(1, item));
+            changes.push(Change::Delete { partition: 1, item });
+        }
+        for item in (1_000 * round..).take(600 - live.len()) {
+            let vector = random_vector(&mut random);
+            changes.push(put(1, item, &vector));
+            live.insert((1, item), vector);
+        }
+        index.apply(&changes, b"1").unwrap();
+        index.merge(1, &|| false).unwrap();
+        let found = live.iter().filter(|((_, item), vector)| {
+            index.search(1, vector, 1, None).unwrap().first().is_some_and(|scored| scored.item == *item)
+        });
+        let found = found.count();
+        assert!(found * 100 >= live.len() * 95, "round {round}: {found} of {} are found", live.len());
+    }
+}
+
 #[test]
 fn a_merge_that_is_cancelled_leaves_every_answer_as_it_was() {
     let folder = tempfile::tempdir().unwrap();

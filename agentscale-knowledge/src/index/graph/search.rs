@@ -28,6 +28,26 @@ pub(super) struct Search<'a> {
 
 type Found = Vec<(u32, f32)>;
 
+/// The share of a sample of the items that is found by their own vectors.
+pub(super) fn reached(
+    reader: &Reader<'_, Cosine>,
+    txn: &RoTxn<'_>,
+    config: &IndexConfig,
+) -> hannoy::Result<f64> {
+    const SAMPLE: u64 = 500;
+    let every = reader.n_items().div_ceil(SAMPLE).max(1) as usize;
+    let (mut asked, mut reached) = (0_u32, 0_u32);
+    for item in reader.item_ids().iter().step_by(every) {
+        let Some(vector) = reader.item_vector(txn, item)? else { continue };
+        let search = Search { reader, txn, query: &vector, limit: 1, config };
+        let found = search.nearest_of_all(1, config.ef_search)?;
+        asked += 1;
+        // By its distance: another item may have the same vector.
+        reached += u32::from(found.first().is_some_and(|(_, distance)| *distance < 1e-5));
+    }
+    Ok(f64::from(reached) / f64::from(asked.max(1)))
+}
+
 impl Search<'_> {
     /// Offers the nearest of the items in `live`, or of all.
     pub(super) fn run(&self, live: Option<&RoaringBitmap>, nearest: &mut Nearest) -> hannoy::Result<()> {
