@@ -3,12 +3,24 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use agentscale_core::Priority;
 use tokio::sync::oneshot;
+
+#[cfg(not(test))]
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+// The tests below decide at each of these which thread goes on.
+#[cfg(test)]
+use shuttle::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 /// Resumed turns, then new ones by priority.
 const CLASSES: usize = 7;
@@ -164,72 +176,4 @@ impl<F: Future + Unpin> Future for Gated<'_, F> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    async fn gated<F: Future>(
-        permits: &Arc<Permits>,
-        waits: &Waits,
-        priority: Priority,
-        turn: F,
-    ) -> F::Output {
-        Gated::new(Box::pin(turn), permits, waits, priority).await
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_turn_that_waits_for_the_sdk_gives_its_permit_to_another() {
-        let permits = Arc::new(Permits::new(1));
-        let (first, second) = (Waits::default(), Waits::default());
-        let started = tokio::time::Instant::now();
-        tokio::join!(
-            gated(&permits, &first, Priority::Conversation, async {
-                let _waiting = first.enter();
-                tokio::time::sleep(Duration::from_secs(10)).await;
-            }),
-            gated(&permits, &second, Priority::Conversation, async {
-                let _waiting = second.enter();
-                tokio::time::sleep(Duration::from_secs(10)).await;
-            }),
-        );
-        assert_eq!(started.elapsed(), Duration::from_secs(10));
-        assert_eq!(permits.free.load(Ordering::SeqCst), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_turn_that_runs_keeps_its_permit_and_urgent_turns_go_first() {
-        let permits = Arc::new(Permits::new(1));
-        let waits = Waits::default();
-        let order = Mutex::new(Vec::new());
-        let run = |name: &'static str, priority| {
-            let (permits, waits, order) = (&permits, &waits, &order);
-            async move {
-                gated(permits, waits, priority, async move {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    order.lock().unwrap().push(name);
-                })
-                .await;
-            }
-        };
-        tokio::join!(
-            run("first", Priority::Evaluation),
-            run("evaluation", Priority::Evaluation),
-            run("incident", Priority::Incident),
-            run("conversation", Priority::Conversation),
-        );
-        assert_eq!(*order.lock().unwrap(), ["first", "incident", "conversation", "evaluation"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_dropped_waiter_takes_no_permit_with_it() {
-        let permits = Arc::new(Permits::new(1));
-        let waits = Waits::default();
-        let held = permits.try_acquire().unwrap();
-        let waiter = gated(&permits, &waits, Priority::Conversation, async {});
-        assert!(tokio::time::timeout(Duration::from_secs(1), waiter).await.is_err());
-        drop(held);
-        assert!(permits.try_acquire().is_some());
-        assert_eq!(permits.waiting.load(Ordering::SeqCst), 0);
-    }
-}
+mod tests;
