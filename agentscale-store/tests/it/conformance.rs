@@ -5,6 +5,8 @@ use std::sync::Arc;
 use agentscale_core::CheckpointStore;
 use agentscale_core::checkpoint::StateLimits;
 use agentscale_core::conformance::checkpoint::CheckpointStoreHarness;
+use agentscale_core::layers::{Component, RetryLayer};
+use agentscale_core::service::ServiceCheckpointStore;
 use agentscale_core::testkit::FaultyStore;
 use agentscale_core::time::SystemClock;
 use agentscale_store::{InMemoryCheckpointStore, SqliteCheckpointConfig, SqliteCheckpointStore};
@@ -67,6 +69,17 @@ impl CheckpointStoreHarness for Faultless {
     }
 }
 
+/// Its commits go through a layer.
+struct Layered(Sqlite);
+
+#[async_trait]
+impl CheckpointStoreHarness for Layered {
+    async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
+        let layer = RetryLayer::new(Component::Checkpoint.retry());
+        Arc::new(ServiceCheckpointStore::layered(self.0.open(limits).await, &layer))
+    }
+}
+
 mod memory {
     agentscale_core::checkpoint_store_conformance!(super::Memory);
 }
@@ -77,6 +90,10 @@ mod sqlite {
 
 mod pointers {
     agentscale_core::checkpoint_store_conformance!(super::Pointers(super::Sqlite::new()));
+}
+
+mod layered {
+    agentscale_core::checkpoint_store_conformance!(super::Layered(super::Sqlite::new()));
 }
 
 mod faultless {

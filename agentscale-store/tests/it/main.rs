@@ -8,3 +8,4 @@ mod processes;
 mod retention;
 mod same_answers;
 mod scene;
+mod small_disk;

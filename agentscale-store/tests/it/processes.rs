@@ -1,13 +1,14 @@
 //! Several processes on one file: kill -9, freeze and thaw. The other process is this test binary itself.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use agentscale_core::checkpoint::{Durability, LoadRequest};
-use agentscale_core::{CheckpointStore, ErrorKind};
+use agentscale_core::checkpoint::{ClaimRequest, Durability, LoadRequest};
+use agentscale_core::{CheckpointStore, ErrorKind, Retry};
 use agentscale_store::{SqliteCheckpointConfig, SqliteCheckpointStore};
+use sqlx::{Connection, Executor, SqliteConnection};
 
 use crate::scene::{Owner, open_with, thread};
 
@@ -19,10 +20,14 @@ const AGENTS: usize = 4;
 async fn child_that_commits() {
     let Ok(path) = std::env::var(FILE) else { return };
     let store = open_with(Path::new(&path), SqliteCheckpointConfig::default()).await;
-    let mut agents = Vec::new();
+    // All are claimed before the first commit says that this process is at work.
+    let mut owners = Vec::new();
     for number in 0..AGENTS {
-        let mut owner = Owner::claim(&store, &format!("agent-{number}")).await;
-        owner.level = if number == 0 { Durability::Disk } else { Durability::Process };
+        owners.push(Owner::claim(&store, &format!("agent-{number}")).await);
+    }
+    owners[0].level = Durability::Disk;
+    let mut agents = Vec::new();
+    for (number, mut owner) in owners.into_iter().enumerate() {
         agents.push(tokio::spawn(async move {
             loop {
                 match owner.write("[1]").await {
@@ -43,7 +48,7 @@ async fn what_was_acknowledged_survives_kill_9() {
     let path = folder.path().join("checkpoints.db");
     let mut acknowledged = [0; AGENTS];
     for round in 1..=3 {
-        let mut child = start(&path);
+        let mut child = start("child_that_commits", &path);
         let output = child.stdout.take().unwrap();
         for (seen, line) in BufReader::new(output).lines().enumerate() {
             if seen == 40 * round {
@@ -74,7 +79,7 @@ async fn what_was_acknowledged_survives_kill_9() {
 async fn a_frozen_owner_is_fenced_after_its_thaw() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoints.db");
-    let mut child = start(&path);
+    let mut child = start("child_that_commits", &path);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     while acknowledgement(&lines.next().unwrap().unwrap()).is_none() {}
 
@@ -86,7 +91,7 @@ async fn a_frozen_owner_is_fenced_after_its_thaw() {
     for number in 0..AGENTS {
         let key = format!("agent-{number}");
         // Frozen within a transaction, it holds the lock: it is let on, and frozen again.
-        while store.claim(agentscale_core::checkpoint::ClaimRequest::new(thread(&key))).await.is_err() {
+        while store.claim(ClaimRequest::new(thread(&key))).await.is_err() {
             signal(&child, "-CONT");
             signal(&child, "-STOP");
         }
@@ -105,10 +110,60 @@ async fn a_frozen_owner_is_fenced_after_its_thaw() {
     }
 }
 
-fn start(path: &Path) -> Child {
+/// Not a test of its own: what the other process runs, a transaction that stays open until it is told to end.
+#[tokio::test]
+async fn child_within_a_transaction() {
+    let Ok(path) = std::env::var(FILE) else { return };
+    let mut connection = SqliteConnection::connect(&path).await.unwrap();
+    connection.execute("BEGIN IMMEDIATE").await.unwrap();
+    connection.execute("UPDATE touched SET times = times + 1").await.unwrap();
+    println!("within");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    connection.execute("COMMIT").await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn while_an_owner_is_frozen_within_a_transaction_claims_end_in_an_error_and_go_on_after_its_thaw() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoints.db");
+    let mut config = SqliteCheckpointConfig::default();
+    config.file.busy_timeout = Duration::from_millis(100);
+    let store = open_with(&path, config).await;
+    let mut bob = Owner::claim(&store, "bob").await;
+    bob.write("[1]").await.unwrap();
+
+    let mut child = start("child_within_a_transaction", &path);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    while !lines.next().expect("the child gets there").unwrap().ends_with("within") {}
+    signal(&child, "-STOP");
+    let claim = store.claim(ClaimRequest::new(thread("alice")));
+    let refused = tokio::time::timeout(Duration::from_secs(20), claim).await.expect("the claim ends");
+    let error = refused.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Later));
+    assert_eq!(error.context("reason"), Some("locked by another connection"));
+    assert_eq!(bob.write("[2]").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    // Those who read need no lock.
+    let tip = store.load(LoadRequest::tip(thread("bob"))).await.unwrap().unwrap();
+    assert_eq!(tip.info.version, bob.version);
+
+    signal(&child, "-CONT");
+    assert!(finish(&mut child).success(), "its transaction is still good");
+    Owner::claim(&store, "alice").await.write("[1]").await.unwrap();
+    assert_eq!(bob.write("[2]").await.unwrap().0, 2);
+}
+
+fn finish(child: &mut Child) -> ExitStatus {
+    let mut input = child.stdin.take().expect("the child reads from here");
+    input.write_all(b"go on\n").expect("the child reads");
+    child.wait().expect("the child ends")
+}
+
+fn start(test: &str, path: &Path) -> Child {
     Command::new(std::env::current_exe().expect("this binary has a path"))
-        .args(["--exact", "processes::child_that_commits", "--nocapture"])
+        .args(["--exact", &format!("processes::{test}"), "--nocapture"])
         .env(FILE, path)
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("the test binary starts again")

@@ -1,0 +1,101 @@
+//! A disk that is really full: a tmpfs of two megabytes in a mount namespace that only a child process sees.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use agentscale_core::checkpoint::{Durability, LoadRequest};
+use agentscale_core::{CheckpointStore, Error, ErrorKind, Retry};
+use agentscale_store::{SqliteCheckpointConfig, SqliteCheckpointStore};
+
+use crate::scene::{Owner, open_with, thread};
+
+const DISK: &str = "AGENTSCALE_TEST_SMALL_DISK";
+const HELD: &str = "held on the small disk";
+const MOUNT: &str = "mount -t tmpfs -o size=2m tmpfs \"$0\"";
+const KEYS: [&str; 3] = ["alice", "bob", "carol"];
+
+/// Where no disk can be mounted the test is left out, which it prints; with `CI` set it fails.
+#[test]
+fn a_full_disk_refuses_commits_takes_nothing_acknowledged_and_is_written_again_once_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let can_mount = |options: &&str| {
+        let probe = Command::new("unshare").args([options, "sh", "-c", MOUNT]).arg(folder.path()).output();
+        probe.is_ok_and(|output| output.status.success())
+    };
+    // As the root of a user namespace, else as the real one.
+    let Some(options) = ["-rm", "-m"].iter().find(|options| can_mount(options)) else {
+        let missing = "neither `unshare -rm` nor `unshare -m` lets this user mount a tmpfs";
+        assert!(std::env::var_os("CI").is_none(), "{missing}");
+        // Past the capture of a test's output.
+        writeln!(std::io::stderr(), "LEFT OUT: a full disk: {missing}").unwrap();
+        return;
+    };
+    let output = Command::new("unshare")
+        .args([options, "sh", "-c", format!("{MOUNT} && exec \"$@\"").as_str()])
+        .arg(folder.path())
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "small_disk::child_on_a_small_disk", "--nocapture"])
+        .env(DISK, folder.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && printed.contains(HELD), "{printed}{failed}");
+}
+
+/// Not a test of its own: what the child process runs.
+#[tokio::test]
+async fn child_on_a_small_disk() {
+    let Ok(disk) = std::env::var(DISK) else { return };
+    let disk = Path::new(&disk);
+    let path = disk.join("checkpoints.db");
+    let ballast = disk.join("ballast");
+    fs::write(&ballast, vec![7; 1 << 20]).unwrap();
+    let store = open_with(&path, SqliteCheckpointConfig::default()).await;
+    let mut owners = Vec::new();
+    for key in KEYS {
+        owners.push(Owner::claim(&store, key).await);
+    }
+    owners[0].level = Durability::Disk;
+
+    let error = fill(&mut owners).await;
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Later), "{error}");
+    assert_eq!(error.context("reason"), Some("disk full"));
+    assert_kept(&store, &owners).await;
+
+    fs::remove_file(&ballast).unwrap();
+    for owner in &mut owners {
+        owner.write("[\"there is room\"]").await.unwrap();
+    }
+    assert_kept(&store, &owners).await;
+    fill(&mut owners).await;
+    drop(store);
+
+    // The log could not be folded into the file: it is read as it stands.
+    let store = SqliteCheckpointStore::open(&path).await.unwrap();
+    assert_kept(&store, &owners).await;
+    println!("{HELD}");
+}
+
+/// Commits until one is refused.
+async fn fill(owners: &mut [Owner]) -> Error {
+    let items = format!("[\"{}\"]", "x".repeat(16 << 10));
+    loop {
+        for owner in &mut *owners {
+            if let Err(error) = owner.write(&items).await {
+                return error;
+            }
+        }
+    }
+}
+
+async fn assert_kept(store: &SqliteCheckpointStore, owners: &[Owner]) {
+    for (key, owner) in KEYS.iter().zip(owners) {
+        let tip = store.load(LoadRequest::tip(thread(key))).await.expect("the store is read");
+        let tip = tip.expect("commits were acknowledged");
+        assert_eq!(tip.info.version, owner.version, "{key}");
+        assert_eq!(tip.fields[0].appended.len() as u64, owner.version.0, "{key}");
+    }
+}
