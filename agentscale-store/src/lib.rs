@@ -1,4 +1,48 @@
-//! What must survive a crash: checkpoints on SQLite and in memory.
+//! What must survive a crash: [`CheckpointStore`](agentscale_core::CheckpointStore) on SQLite and in memory.
+//!
+//! Not for you if you look for a database of your own records: a checkpoint is the state of one agent, found by the
+//! agent's name and nothing else. Nor where several machines share agents: SQLite needs a file system whose locks hold,
+//! and those of networks often do not; nor where one thread is too slow to write for all agents of a file.
+//! [`InMemoryCheckpointStore`] forgets everything with its process: it is for tests, and for agents whose loss costs nothing.
+//!
+//! ```
+//! use agentscale_core::checkpoint::{
+//!     ClaimRequest, Commit, CommitId, FieldWrite, LoadRequest, StateHeader, Version,
+//! };
+//! use agentscale_core::{AgentId, CheckpointStore, ErrorKind, MessageId, Tenant};
+//! use agentscale_store::SqliteCheckpointStore;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> agentscale_core::Result<()> {
+//! # let folder = tempfile::tempdir().expect("a folder is made");
+//! # let folder = folder.path();
+//! let store = SqliteCheckpointStore::open(folder.join("checkpoints.db")).await?;
+//! let alice = AgentId::new(&Tenant::new("acme")?, "note", "alice")?;
+//!
+//! let claim = store.claim(ClaimRequest::new(alice.clone())).await?;
+//! let id = CommitId(*MessageId::new(1).as_uuid());
+//! let mut commit = Commit::new(id, alice.clone(), claim.epoch, claim.version(), StateHeader::json(1));
+//! commit.fields.push(FieldWrite::Append { name: "notes".into(), items: r#"["buy milk"]"#.into() });
+//! store.commit(commit.clone()).await?;
+//! // Sent again because its answer was lost, it succeeds once.
+//! assert_eq!(store.commit(commit.clone()).await?.version, Version(1));
+//!
+//! // Another owner claims the thread: from now on the first one is refused.
+//! let claim = store.claim(ClaimRequest::new(alice.clone())).await?;
+//! assert_eq!(store.commit(commit).await.unwrap_err().kind(), ErrorKind::Fenced);
+//! let tip = store.load(LoadRequest::tip(alice)).await?.expect("alice has committed");
+//! assert_eq!((tip.info.version, claim.version()), (Version(1), Version(1)));
+//! store.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | store | survives | levels | shared by |
+//! |---|---|---|---|
+//! | [`SqliteCheckpointStore`] | kill -9; loss of power at *disk* | *buffered*, *process*, *disk* | processes of one machine |
+//! | [`InMemoryCheckpointStore`] | nothing | *buffered*, *process* | clones |
+//!
+//! The crate has no features. [`sqlite`] holds what other crates build their own files of SQLite on.
 
 mod delta;
 mod memory;
