@@ -26,8 +26,8 @@ pub use json::Json;
 pub use knowledge::{Embedder, KnowledgeClient};
 pub use llm::{LlmProvider, LlmProviderExt};
 pub use message::{
-    Address, AgentMessage, Body, CallChain, ContentType, Deadline, Destination, MessageId, MessageKind,
-    Priority, TraceContext,
+    Address, AgentMessage, Body, CallChain, ContentType, Deadline, Destination, Envelope, MessageId,
+    MessageKind, Priority, TraceContext,
 };
 pub use observe::Observer;
 pub use stamp::{HybridClock, Stamp};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,8 +135,12 @@ impl Deadline {
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+pub struct AgentMessage(Box<Envelope>);
+
+/// What a message carries. It stands behind a pointer, since a message passes through many hands.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct AgentMessage {
+pub struct Envelope {
     /// Names the message, however often it is sent.
     pub id: MessageId,
     /// What it is for.
@@ -170,7 +175,7 @@ pub struct AgentMessage {
 impl AgentMessage {
     /// A message of any kind; its id takes its time from `stamp`.
     pub fn new(kind: MessageKind, tenant: Tenant, to: Destination, body: Body, stamp: Stamp) -> Self {
-        Self {
+        Self(Box::new(Envelope {
             id: MessageId::new(stamp.unix_micros()),
             kind,
             tenant,
@@ -186,7 +191,7 @@ impl AgentMessage {
             trace: None,
             schema_version: 1,
             body,
-        }
+        }))
     }
 
     /// A request.
@@ -260,7 +265,7 @@ impl AgentMessage {
 
     /// The body by itself.
     pub fn into_body(self) -> Body {
-        self.body
+        self.0.body
     }
 
     /// The body as it is carried.
@@ -278,7 +283,7 @@ impl AgentMessage {
 
     /// About how many bytes it holds: the header's size and the body's estimate.
     pub fn size_hint(&self) -> usize {
-        size_of::<Self>() + self.body.size_hint()
+        size_of::<Envelope>() + self.body.size_hint()
     }
 
     /// The time left at `unix_micros`: `default` where there is no deadline.
@@ -311,4 +316,18 @@ impl AgentMessage {
     }
 }
 
-const _: () = assert!(size_of::<AgentMessage>() <= 320, "an envelope is moved often and stays small");
+impl Deref for AgentMessage {
+    type Target = Envelope;
+
+    fn deref(&self) -> &Envelope {
+        &self.0
+    }
+}
+
+impl DerefMut for AgentMessage {
+    fn deref_mut(&mut self) -> &mut Envelope {
+        &mut self.0
+    }
+}
+
+const _: () = assert!(size_of::<Envelope>() <= 320, "every message holds one");

@@ -33,19 +33,23 @@ pub(crate) struct Permits {
     queues: Mutex<[VecDeque<oneshot::Sender<Permit>>; CLASSES]>,
 }
 
+/// A permit on its way to who waits for it.
 #[derive(Debug)]
-pub(crate) struct Permit(Option<Arc<Permits>>);
+struct Permit(Option<Arc<Permits>>);
 
 impl Permits {
     pub(crate) fn new(turns: usize) -> Self {
         Self { free: AtomicUsize::new(turns), waiting: AtomicUsize::new(0), queues: Mutex::default() }
     }
 
-    fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
-        if self.waiting.load(Ordering::SeqCst) > 0 {
-            return None;
-        }
-        self.take().then(|| Permit(Some(self.clone())))
+    /// Takes a permit that is free and that nobody waits for; it goes back by [`release`](Self::release).
+    fn try_acquire(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) == 0 && self.take()
+    }
+
+    fn release(self: &Arc<Self>) {
+        self.free.fetch_add(1, Ordering::SeqCst);
+        self.hand_on();
     }
 
     fn take(&self) -> bool {
@@ -89,8 +93,7 @@ impl Permits {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(permits) = self.0.take() {
-            permits.free.fetch_add(1, Ordering::SeqCst);
-            permits.hand_on();
+            permits.release();
         }
     }
 }
@@ -126,25 +129,26 @@ pub(crate) struct Gated<'a, F> {
     turn: F,
     permits: &'a Arc<Permits>,
     waits: &'a Waits,
-    held: Option<Permit>,
+    holds: bool,
     asked: Option<oneshot::Receiver<Permit>>,
     class: usize,
 }
 
 impl<'a, F> Gated<'a, F> {
     pub(crate) fn new(turn: F, permits: &'a Arc<Permits>, waits: &'a Waits, priority: Priority) -> Self {
-        Self { turn, permits, waits, held: None, asked: None, class: 1 + priority as usize }
+        Self { turn, permits, waits, holds: false, asked: None, class: 1 + priority as usize }
+    }
+
+    fn give_back(&mut self) {
+        if std::mem::take(&mut self.holds) {
+            self.permits.release();
+        }
     }
 
     fn poll_permit(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.held.is_some() {
+        if self.holds || (self.asked.is_none() && self.permits.try_acquire()) {
+            self.holds = true;
             return Poll::Ready(());
-        }
-        if self.asked.is_none() {
-            self.held = self.permits.try_acquire();
-            if self.held.is_some() {
-                return Poll::Ready(());
-            }
         }
         let asked = self.asked.get_or_insert_with(|| self.permits.enqueue(self.class));
         match Pin::new(asked).poll(context) {
@@ -152,7 +156,7 @@ impl<'a, F> Gated<'a, F> {
             Poll::Ready(permit) => {
                 self.asked = None;
                 // The sender lives in the queue until it sends, and the queue lives as long as `permits`.
-                self.held = permit.ok();
+                self.holds = permit.is_ok_and(|mut permit| permit.0.take().is_some());
                 Poll::Ready(())
             }
         }
@@ -169,9 +173,15 @@ impl<F: Future + Unpin> Future for Gated<'_, F> {
         let output = Pin::new(&mut self.turn).poll(context);
         if output.is_ready() || self.waits.any() {
             self.class = RESUMED;
-            self.held = None;
+            self.give_back();
         }
         output
+    }
+}
+
+impl<F> Drop for Gated<'_, F> {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 

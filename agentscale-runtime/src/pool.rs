@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use agentscale_core::transport::{Delivery, Inbox, Refused};
 use agentscale_core::{AgentKey, AgentType, Destination, Error, ErrorKind, Tenant};
 
+use crate::admission::Admitted;
 use crate::agent::Agent;
 use crate::config::Pool;
 use crate::runtime::Shared;
@@ -14,19 +15,23 @@ use crate::stats::count;
 
 mod activation;
 mod commit;
+mod crew;
 mod failure;
 mod handle;
 mod observe;
+mod pace;
 mod registry;
 mod repeat;
 mod slot;
 mod sweep;
 mod woken;
+mod worker;
 
+use crew::Crew;
 use registry::Registry;
-use slot::{Admitted, Queued, Taken};
+use slot::{Queued, Taken};
 pub(crate) use sweep::{AnyPool, SlotInfo};
-use woken::Woken;
+use worker::Wake;
 
 /// The agents of one type.
 pub(crate) struct AgentPool<A: Agent> {
@@ -35,11 +40,13 @@ pub(crate) struct AgentPool<A: Agent> {
     agent_type: AgentType,
     options: Pool,
     registry: Registry<A::State>,
+    crew: Crew<Wake<A::State>>,
 }
 
 impl<A: Agent> AgentPool<A> {
     pub(crate) fn new(runtime: Arc<Shared>, agent: A, agent_type: AgentType, options: Pool) -> Self {
-        Self { runtime, agent, agent_type, options, registry: Registry::default() }
+        let crew = Crew::new(runtime.tokio.metrics().num_workers());
+        Self { runtime, agent, agent_type, options, registry: Registry::default(), crew }
     }
 
     /// Puts a delivery into its agent's mailbox and wakes the agent.
@@ -71,8 +78,13 @@ impl<A: Agent> AgentPool<A> {
             match slot.take(queued, &self.options.mailbox) {
                 Taken::Queued => return Ok(()),
                 Taken::Wakes(first, activation) => {
-                    let woken = Woken::new(self.clone(), slot, activation);
-                    self.runtime.tasks.spawn_on(woken.run(first), &self.runtime.tokio);
+                    let lent = first.delivery.lends_thread();
+                    let wake = Wake { slot, activation, first };
+                    if lent {
+                        self.run_here(wake);
+                    } else {
+                        self.wake(wake);
+                    }
                     return Ok(());
                 }
                 Taken::Gone(back) => {

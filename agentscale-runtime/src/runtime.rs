@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Admission;
 use crate::agent_ref::AgentRef;
 use crate::blocking::BlockingPool;
 use crate::config::RuntimeConfig;
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) permits: Arc<Permits>,
     pub(crate) blocking: BlockingPool,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) admission: Admission,
     pub(crate) counters: Arc<Counters>,
     pub(crate) coarse_seconds: AtomicU32,
     pub(crate) tasks: TaskTracker,
@@ -195,7 +197,7 @@ impl Runtime {
 
     /// What the runtime has done since it started.
     pub fn stats(&self) -> RuntimeStats {
-        self.inner.shared.counters.read()
+        self.inner.shared.counters.read(self.inner.shared.admission.turns())
     }
 
     /// Agents with a thread in the store, without loading their state.
@@ -286,7 +288,7 @@ impl Runtime {
                 let idle = shared.idle.notified();
                 tokio::pin!(idle);
                 idle.as_mut().enable();
-                if shared.counters.waiting.load(Ordering::Acquire) == 0 {
+                if shared.admission.turns() == 0 {
                     return;
                 }
                 idle.await;
@@ -295,7 +297,7 @@ impl Runtime {
         let in_time = timeout_at(ends, quiet).await;
         let cut_off = match in_time {
             Ok(()) => 0,
-            Err(_) => shared.counters.waiting.load(Ordering::Acquire),
+            Err(_) => shared.admission.turns(),
         };
         shared.stop();
         shared.tasks.close();
@@ -344,6 +346,7 @@ async fn sweep(shared: Arc<Shared>, pools: Vec<Arc<dyn AnyPool>>) {
         let pressure = resident_bytes().is_some_and(|bytes| bytes > shared.config.memory_pressure_bytes);
         for pool in &pools {
             pool.sweep(pressure);
+            pool.clone().relieve();
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a runtime has done since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,12 +46,10 @@ pub(crate) struct Counters {
     pub(crate) undeliverable: AtomicU64,
     pub(crate) activated: AtomicU64,
     pub(crate) passivated: AtomicU64,
-    pub(crate) waiting: AtomicUsize,
-    pub(crate) waiting_bytes: AtomicUsize,
 }
 
 impl Counters {
-    pub(crate) fn read(&self) -> RuntimeStats {
+    pub(crate) fn read(&self, waiting: usize) -> RuntimeStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         RuntimeStats {
             turns: read(&self.turns),
@@ -66,7 +64,7 @@ impl Counters {
             undeliverable: read(&self.undeliverable),
             activated: read(&self.activated),
             passivated: read(&self.passivated),
-            waiting: self.waiting.load(Ordering::Relaxed),
+            waiting,
         }
     }
 }

@@ -20,5 +20,6 @@ mod shutdown;
 mod stamps;
 mod steps;
 mod streams;
+mod threads;
 mod torture;
 mod turns;

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::ReplyTo;
@@ -24,11 +25,12 @@ pub trait Acknowledge: Send + Sync {
 
 /// A message on its way to a receiver. One that is dropped counts as not acknowledged, and a request as refused.
 pub struct Delivery {
-    /// The message: a pointer, since a delivery passes through many hands.
-    pub message: Box<AgentMessage>,
+    /// The message.
+    pub message: AgentMessage,
     /// How many times it was delivered, this one included.
     pub attempt: u32,
-    bytes: Option<usize>,
+    bytes: Option<NonZeroUsize>,
+    lends_thread: bool,
     reply_to: Option<ReplyTo>,
     acknowledge: Option<Box<dyn Acknowledge>>,
 }
@@ -36,7 +38,7 @@ pub struct Delivery {
 impl Delivery {
     /// A first delivery that waits for nothing.
     pub fn new(message: AgentMessage) -> Self {
-        Self { message: Box::new(message), attempt: 1, bytes: None, reply_to: None, acknowledge: None }
+        Self { message, attempt: 1, bytes: None, lends_thread: false, reply_to: None, acknowledge: None }
     }
 
     /// A first delivery of a request.
@@ -55,13 +57,26 @@ impl Delivery {
     /// Says how many bytes the message holds where that was found before, so that its body is walked once.
     #[must_use]
     pub fn with_size_hint(mut self, bytes: usize) -> Self {
-        self.bytes = Some(bytes);
+        self.bytes = NonZeroUsize::new(bytes);
         self
+    }
+
+    /// Says that the thread which delivers has nothing else to do until the reply is there, so that a receiver may
+    /// begin to handle the message within [`Inbox::deliver`](super::Inbox::deliver).
+    #[must_use]
+    pub fn lending_thread(mut self) -> Self {
+        self.lends_thread = true;
+        self
+    }
+
+    /// Whether the receiver may begin within [`Inbox::deliver`](super::Inbox::deliver).
+    pub fn lends_thread(&self) -> bool {
+        self.lends_thread
     }
 
     /// About how many bytes the message holds, see [`AgentMessage::size_hint`].
     pub fn size_hint(&self) -> usize {
-        self.bytes.unwrap_or_else(|| self.message.size_hint())
+        self.bytes.map_or_else(|| self.message.size_hint(), NonZeroUsize::get)
     }
 
     /// Answers a request, once; an answer to nobody is dropped and gives `false`.

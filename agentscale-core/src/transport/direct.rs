@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -113,8 +114,22 @@ impl DirectTransport {
         if message.deadline.is_none() {
             return Ok((bytes, DEFAULT_REQUEST_TIMEOUT));
         }
-        let left = message.time_left(self.shared.clock.unix_micros(), DEFAULT_REQUEST_TIMEOUT)?;
+        let left = match message.deadline {
+            None => DEFAULT_REQUEST_TIMEOUT,
+            Some(_) => message.time_left(self.shared.clock.unix_micros(), DEFAULT_REQUEST_TIMEOUT)?,
+        };
         Ok((bytes, left))
+    }
+
+    /// Hands a request over: gives where its reply comes and how long to wait for it.
+    fn ask(&self, message: AgentMessage) -> Result<(oneshot::Receiver<Result<AgentMessage>>, Duration)> {
+        let (bytes, wait) = self.check(&message)?;
+        let (requester, reply) = oneshot::channel();
+        let late = self.shared.redelivery.counters.late_replies.clone();
+        let reply_to = ReplyTo::new(requester).counting_late(late);
+        let delivery = Delivery::request(message, reply_to).with_size_hint(bytes).lending_thread();
+        self.hand_over(delivery)?;
+        Ok((reply, wait))
     }
 
     fn hand_over(&self, delivery: Delivery) -> Result<()> {
@@ -150,14 +165,15 @@ impl Transport for DirectTransport {
     }
 
     async fn request(&self, message: AgentMessage) -> Result<AgentMessage> {
-        let (bytes, wait) = self.check(&message)?;
         let id = message.id;
-        let (requester, reply) = oneshot::channel();
-        let late = self.shared.redelivery.counters.late_replies.clone();
-        let reply_to = ReplyTo::new(requester).counting_late(late);
-        self.hand_over(Delivery::request(message, reply_to).with_size_hint(bytes))?;
+        let (mut reply, wait) = self.ask(message)?;
+        // Many a reply is there already, and needs no timer. Boxed: every request makes this future.
+        let reply = match futures::poll!(&mut reply) {
+            Poll::Ready(reply) => Ok(reply),
+            Poll::Pending => Box::pin(timeout(wait, reply)).await,
+        };
         let failed = |kind| Err(Error::new(kind, "wait for reply").with_context("message", id));
-        match timeout(wait, reply).await {
+        match reply {
             Ok(Ok(reply)) => reply,
             Ok(Err(_)) => failed(ErrorKind::Unavailable),
             Err(_) => failed(ErrorKind::DeadlineExceeded),

@@ -11,13 +11,13 @@ use agentscale_core::{
 };
 use tokio::time::sleep;
 
-use super::handle::{Ending, Handled};
+use super::handle::Handled;
 use super::repeat::{Unsure, request_hash};
 use super::woken::{Done, Woken};
-use crate::agent::{Agent, Outcome};
+use crate::agent::Agent;
 use crate::patience::within;
 
-impl<A: Agent> Woken<A> {
+impl<A: Agent> Woken<'_, A> {
     pub(super) async fn commit(
         &mut self,
         message: &AgentMessage,
@@ -25,10 +25,7 @@ impl<A: Agent> Woken<A> {
     ) -> Result<Done> {
         let Handled { mut activation, ending, outbox, journaled, .. } = handled;
         let runtime = &self.pool.runtime;
-        let body = match ending {
-            Ending::Now(Outcome::Reply(body)) | Ending::Recorded(body) => body,
-            Ending::Now(Outcome::Done) => Body::empty(),
-        };
+        let body = ending.into_body();
         let mut settled = false;
         if let (Some(kept), Some(store)) = (&mut activation.kept, self.pool.store()) {
             let stamp = runtime.stamp();
@@ -40,7 +37,7 @@ impl<A: Agent> Woken<A> {
             commit.stamp = stamp;
             commit.fields.clone_from(&changes.writes);
             commit.outbox = encode_outbox(&outbox)?;
-            commit.outcome = outcome(message, &body, runtime.transport_is_durable)?;
+            commit.outcome = outcome(message, body.as_ref(), runtime.transport_is_durable)?;
             commit.settles = self.stands_in_outbox(message).then_some(message.id);
             commit.turn = journaled;
             settled = commit.settles.is_some();
@@ -157,7 +154,7 @@ fn encode_outbox(outbox: &[AgentMessage]) -> Result<Vec<OutboxMessage>> {
 /// What is recorded for a request that can be repeated: by its caller, who chose a key, or by a durable transport.
 fn outcome(
     message: &AgentMessage,
-    reply: &Body,
+    reply: Option<&Body>,
     transport_is_durable: bool,
 ) -> Result<Option<RecordedOutcome>> {
     let key = match &message.idempotency_key {
@@ -165,7 +162,7 @@ fn outcome(
         None if transport_is_durable => IdempotencyKey::new(message.id.to_string())?,
         None => return Ok(None),
     };
-    let (_, reply) = reply.encode()?;
+    let (_, reply) = reply.unwrap_or(&Body::empty()).encode()?;
     Ok(Some(RecordedOutcome::new(key, request_hash(message)?, Some(reply))))
 }
 

@@ -15,7 +15,7 @@ use crate::agent::Agent;
 use crate::patience::within;
 use crate::stats::count;
 
-impl<A: Agent> Woken<A> {
+impl<A: Agent> Woken<'_, A> {
     /// What the turn did to the state went with its activation: the next message loads again.
     pub(super) async fn failed(&mut self, queued: Queued, reply_to: Option<ReplyTo>, error: Error) {
         let counters = &self.pool.runtime.counters;

@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use agentscale_core::checkpoint::TurnId;
-use agentscale_core::knowledge::Hit;
+use agentscale_core::knowledge::{Hit, KnowledgeQuery};
 use agentscale_core::transport::ReplyTo;
 use agentscale_core::{AgentMessage, Body, Error, ErrorKind, Result};
 use tokio::time::{Instant, sleep_until};
@@ -34,6 +34,15 @@ pub(super) enum Ending {
     Recorded(Body),
 }
 
+impl Ending {
+    pub(super) fn into_body(self) -> Option<Body> {
+        match self {
+            Self::Now(Outcome::Reply(body)) | Self::Recorded(body) => Some(body),
+            Self::Now(Outcome::Done) => None,
+        }
+    }
+}
+
 impl<S> Handled<S> {
     fn recorded(activation: Box<Activation<S>>, body: Body) -> Self {
         let ending = Ending::Recorded(body);
@@ -41,21 +50,19 @@ impl<S> Handled<S> {
     }
 }
 
-impl<A: Agent> Woken<A> {
+impl<A: Agent> Woken<'_, A> {
     /// Handles a message until its deadline, or until its caller has gone.
     pub(super) async fn handle_in_time(
         &mut self,
         message: &AgentMessage,
         reply_to: &mut Option<ReplyTo>,
     ) -> Result<Handled<A::State>> {
-        let runtime = self.pool.runtime.clone();
-        let failed = |kind| Error::new(kind, "handle message").with_context("message", message.id);
-        let stopped = || failed(ErrorKind::Unavailable).with_context("reason", "shutting down");
+        let runtime = &self.pool.runtime;
         if runtime.is_stopped() {
-            return Err(stopped());
+            return Err(stopped(message));
         }
         if reply_to.as_ref().is_some_and(ReplyTo::is_abandoned) {
-            return Err(failed(ErrorKind::Cancelled));
+            return Err(failed(message, ErrorKind::Cancelled));
         }
         runtime.observe(message.stamp);
         let ends = match message.deadline {
@@ -72,13 +79,13 @@ impl<A: Agent> Woken<A> {
             return handled;
         }
         let ends = ends.unwrap_or_else(|| Instant::now() + runtime.config.turn_timeout);
-        // Boxed: the task of an agent is made for each time that it wakes, and most never come here.
+        // Boxed: the future of a turn is made for each, and most never come here.
         let cut_off = Box::pin(async {
             tokio::select! {
                 biased;
-                () = abandoned(reply_to) => failed(ErrorKind::Cancelled),
-                () = sleep_until(ends) => failed(ErrorKind::DeadlineExceeded),
-                () = runtime.stop.cancelled() => stopped(),
+                () = abandoned(reply_to) => failed(message, ErrorKind::Cancelled),
+                () = sleep_until(ends) => failed(message, ErrorKind::DeadlineExceeded),
+                () = runtime.stop.cancelled() => stopped(message),
             }
         });
         tokio::select! {
@@ -88,49 +95,55 @@ impl<A: Agent> Woken<A> {
         }
     }
 
-    async fn handle(
-        &mut self,
-        message: &AgentMessage,
+    fn handle<'t>(
+        &'t mut self,
+        message: &'t AgentMessage,
         ends: Option<Instant>,
-        waits: &Waits,
-    ) -> Result<Handled<A::State>> {
-        let (mut activation, recalled) = self.load(message).await?;
-        if self.pool.runtime.store.is_some() {
-            let kept = activation.kept.as_deref();
-            if let Some(body) = Box::pin(self.earlier_result(kept, message)).await? {
-                return Ok(Handled::recorded(activation, body));
+        waits: &'t Waits,
+    ) -> impl Future<Output = Result<Handled<A::State>>> + Send + 't {
+        async move {
+            let (pool, runtime) = (self.pool, &self.pool.runtime);
+            let recalled = match pool.agent.recall(message) {
+                None if self.activation.is_some() => Vec::new(),
+                query => Box::pin(self.load(query, message)).await?,
+            };
+            let activation = self.activation.take();
+            let mut activation = activation.ok_or_else(|| Error::new(ErrorKind::Internal, "load agent"))?;
+            if runtime.store.is_some() {
+                let kept = activation.kept.as_deref();
+                if let Some(body) = Box::pin(self.earlier_result(kept, message)).await? {
+                    return Ok(Handled::recorded(activation, body));
+                }
             }
-        }
-        let (pool, slot) = (&self.pool, &self.slot);
-        let runtime = &pool.runtime;
-        let mut context =
-            TurnContext::new(runtime, (&slot.tenant, &pool.agent_type, &slot.key), message, waits);
-        context.recalled = &recalled;
-        context.ends = ends;
-        let Activation { state, kept } = &mut *activation;
-        if let (Some(kept), Some(store)) = (kept, pool.store()) {
-            let turn = turn_id(message);
-            let journal = kept.journal.remove(&turn).unwrap_or_default();
-            if !journal.is_empty() {
-                count(&runtime.counters.resumed);
+            let slot = &self.slot;
+            let mut context =
+                TurnContext::new(runtime, (&slot.tenant, &pool.agent_type, &slot.key), message, waits);
+            context.recalled = &recalled;
+            context.ends = ends;
+            let Activation { state, kept } = &mut *activation;
+            if let (Some(kept), Some(store)) = (kept, pool.store()) {
+                let turn = turn_id(message);
+                let journal = kept.journal.remove(&turn).unwrap_or_default();
+                if !journal.is_empty() {
+                    count(&runtime.counters.resumed);
+                }
+                let (thread, epoch, level) = (&kept.thread, kept.epoch, pool.options.durability);
+                context.durable = Some(DurableTurn::new(store, thread, epoch, turn, journal, level));
             }
-            let (thread, epoch, level) = (&kept.thread, kept.epoch, pool.options.durability);
-            context.durable = Some(DurableTurn::new(store, thread, epoch, turn, journal, level));
+            let mut turn = Turn::new(state, &context);
+            let handle = pool.agent.handle(&mut turn, message);
+            let outcome = Gated::new(handle, &runtime.permits, waits, message.priority).await?;
+            let journaled = context.journaled();
+            let model_wait = context.model_wait();
+            let outbox = context.into_outbox();
+            Ok(Handled { activation, ending: Ending::Now(outcome), outbox, journaled, model_wait })
         }
-        let mut turn = Turn::new(state, &context);
-        let handle = pool.agent.handle(&mut turn, message);
-        let outcome = Gated::new(handle, &runtime.permits, waits, message.priority).await?;
-        let journaled = context.journaled();
-        let model_wait = context.model_wait();
-        let outbox = context.into_outbox();
-        Ok(Handled { activation, ending: Ending::Now(outcome), outbox, journaled, model_wait })
     }
 
-    /// The agent's activation, and beside it what the turn recalls. An agent that is active stays so where the
+    /// Activates the agent, and looks beside it for what the turn recalls. An agent that is active stays so where the
     /// recall fails: its state was not touched.
-    async fn load(&mut self, message: &AgentMessage) -> Result<(Box<Activation<A::State>>, Vec<Hit>)> {
-        let (pool, slot) = (&self.pool, &self.slot);
-        let query = pool.agent.recall(message);
+    async fn load(&mut self, query: Option<KnowledgeQuery>, message: &AgentMessage) -> Result<Vec<Hit>> {
+        let (pool, slot) = (self.pool, &self.slot);
         if let Some(query) = query.as_ref().filter(|query| query.tenant != message.tenant) {
             return Err(
                 Error::new(ErrorKind::PermissionDenied, "recall").with_context("tenant", &query.tenant)
@@ -143,21 +156,26 @@ impl<A: Agent> Woken<A> {
             };
             found
         };
-        let recalled = if self.activation.is_some() {
-            recall.await
-        } else if let Some(store) = pool.store() {
-            let claim = pool.claim(store, pool.agent_id(&slot.tenant, &slot.key));
-            let (claimed, recalled) = Box::pin(async { futures::join!(claim, recall) }).await;
-            self.activation = Some(claimed?);
-            recalled
-        } else {
+        if self.activation.is_some() {
+            return recall.await;
+        }
+        let Some(store) = pool.store() else {
             self.activation = Some(pool.activate());
-            recall.await
+            return recall.await;
         };
-        let recalled = recalled?;
-        let activation = self.activation.take();
-        activation.map(|it| (it, recalled)).ok_or_else(|| Error::new(ErrorKind::Internal, "load agent"))
+        let claim = pool.claim(store, pool.agent_id(&slot.tenant, &slot.key));
+        let (claimed, recalled) = futures::join!(claim, recall);
+        self.activation = Some(claimed?);
+        recalled
     }
+}
+
+fn failed(message: &AgentMessage, kind: ErrorKind) -> Error {
+    Error::new(kind, "handle message").with_context("message", message.id)
+}
+
+fn stopped(message: &AgentMessage) -> Error {
+    failed(message, ErrorKind::Unavailable).with_context("reason", "shutting down")
 }
 
 /// Ends when the caller has gone; never for what nobody waits for.

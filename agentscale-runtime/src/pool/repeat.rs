@@ -16,7 +16,7 @@ pub(super) struct Unsure {
     pub(super) version: Version,
 }
 
-impl<A: Agent> Woken<A> {
+impl<A: Agent> Woken<'_, A> {
     /// The result of an earlier turn that handled this message. Where there is none, the attempt is counted.
     pub(super) async fn earlier_result(
         &mut self,

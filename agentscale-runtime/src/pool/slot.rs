@@ -1,15 +1,14 @@
 //! One agent, passive: its key, its mailbox while it is woken, its state while it is active.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use agentscale_core::transport::{Delivery, MailboxLimits};
-use agentscale_core::{AgentKey, Error, ErrorKind, Result, Tenant};
+use agentscale_core::{AgentKey, Error, ErrorKind, Tenant};
 
 use super::activation::Activation;
 use super::repeat::Unsure;
-use crate::runtime::Shared;
+use crate::admission::Admitted;
 
 /// A message in a mailbox.
 pub(super) struct Queued {
@@ -17,38 +16,6 @@ pub(super) struct Queued {
     pub(super) admitted: Admitted,
     /// A commit of an earlier attempt whose answer was lost.
     pub(super) unsure: Option<Box<Unsure>>,
-}
-
-/// The place of one turn among those that the runtime admits; dropping it gives the place back.
-pub(super) struct Admitted {
-    runtime: Arc<Shared>,
-    pub(super) bytes: usize,
-}
-
-impl Admitted {
-    pub(super) fn take(runtime: &Arc<Shared>, bytes: usize) -> Result<Self> {
-        let (counters, config) = (&runtime.counters, &runtime.config);
-        let turns = counters.waiting.fetch_add(1, Ordering::Relaxed);
-        let held = counters.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
-        // From here on a drop gives back what was added.
-        let admitted = Self { runtime: runtime.clone(), bytes };
-        if turns < config.max_waiting_turns && held + bytes <= config.max_waiting_bytes {
-            return Ok(admitted);
-        }
-        Err(Error::new(ErrorKind::Overloaded, "admit turn")
-            .with_context("turns", turns)
-            .with_context("bytes", held))
-    }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        self.runtime.counters.waiting_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        let before = self.runtime.counters.waiting.fetch_sub(1, Ordering::Release);
-        if before == 1 && self.runtime.is_draining() {
-            self.runtime.idle.notify_waiters();
-        }
-    }
 }
 
 pub(super) struct Slot<S> {
@@ -68,7 +35,7 @@ impl<S> Inner<S> {
     fn pop(&mut self) -> Option<Queued> {
         let mailbox = self.mailbox.as_mut()?;
         let queued = mailbox.queue.pop_front()?;
-        mailbox.bytes -= queued.admitted.bytes;
+        mailbox.bytes -= queued.admitted.bytes();
         Some(queued)
     }
 }
@@ -108,7 +75,7 @@ impl<S> Slot<S> {
     }
 
     pub(super) fn take(&self, queued: Queued, limits: &MailboxLimits) -> Taken<S> {
-        let bytes = queued.admitted.bytes;
+        let bytes = queued.admitted.bytes();
         if bytes > limits.bytes {
             let error = Error::new(ErrorKind::TooLarge, "deliver to agent")
                 .with_context("bytes", bytes)
@@ -136,11 +103,6 @@ impl<S> Slot<S> {
                 Taken::Queued
             }
         }
-    }
-
-    /// The next message, if there is one; the agent stays woken.
-    pub(super) fn pop(&self) -> Option<Queued> {
-        self.lock().pop()
     }
 
     /// The next message; where there is none, the agent is passive again and keeps its activation.

@@ -1,6 +1,7 @@
 //! What the runtime does with a pool whose type it does not know.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use agentscale_core::{AgentKey, Tenant};
@@ -24,6 +25,9 @@ pub(crate) trait AnyPool: Debug + Send + Sync {
     /// Takes agents from memory: those idle for too long, those over the pool's limit, and under memory pressure
     /// the longer idle half.
     fn sweep(&self, pressure: bool);
+
+    /// Starts workers in place of those that are held by code that blocks.
+    fn relieve(self: Arc<Self>);
 
     fn look(&self, tenant: &Tenant, key: &AgentKey) -> Option<SlotInfo>;
 
@@ -61,6 +65,12 @@ impl<A: Agent> AnyPool for AgentPool<A> {
             }
         });
         self.runtime.counters.passivated.fetch_add(passivated, Ordering::Relaxed);
+    }
+
+    fn relieve(self: Arc<Self>) {
+        for _ in 0..self.crew.relieve() {
+            self.start_worker();
+        }
     }
 
     fn look(&self, tenant: &Tenant, key: &AgentKey) -> Option<SlotInfo> {

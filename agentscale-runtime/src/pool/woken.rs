@@ -1,25 +1,29 @@
-//! The task of a woken agent: turn after turn until its mailbox is empty.
+//! A woken agent: turn after turn until its mailbox is empty.
 
-use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-use agentscale_core::transport::{Delivery, ReplyTo};
+use agentscale_core::transport::ReplyTo;
 use agentscale_core::{AgentMessage, Body, Error, ErrorKind, Result};
-use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::activation::Activation;
-use super::handle::Ending;
+use super::crew::Place;
+use super::handle::{Ending, Handled};
 use super::repeat::Unsure;
 use super::slot::{Queued, Slot};
+use super::worker::Wake;
 use super::{AgentPool, coarse_now};
 use crate::agent::Agent;
 use crate::stats::count;
 
-pub(super) struct Woken<A: Agent> {
-    pub(super) pool: Arc<AgentPool<A>>,
+/// How many turns an agent has in a row while others wait for its worker.
+const TURNS_IN_A_ROW: usize = 32;
+
+pub(super) struct Woken<'a, A: Agent> {
+    pub(super) pool: &'a Arc<AgentPool<A>>,
     pub(super) slot: Arc<Slot<A::State>>,
     /// `None` until the agent is active, while a turn runs, and after a turn that failed.
     pub(super) activation: Option<Box<Activation<A::State>>>,
@@ -32,94 +36,172 @@ pub(super) struct Woken<A: Agent> {
 
 /// A turn that ended well.
 pub(super) struct Done {
-    pub(super) body: Body,
+    /// `None` says nothing.
+    pub(super) body: Option<Body>,
     /// What leaves now.
     pub(super) outbox: Vec<AgentMessage>,
     /// Whether the handled message is settled.
     pub(super) settled: bool,
 }
 
-impl<A: Agent> Woken<A> {
+impl<'a, A: Agent> Woken<'a, A> {
     pub(super) fn new(
-        pool: Arc<AgentPool<A>>,
+        pool: &'a Arc<AgentPool<A>>,
         slot: Arc<Slot<A::State>>,
         activation: Option<Box<Activation<A::State>>>,
     ) -> Self {
         Self { pool, slot, activation, attempt: 1, unsure: None, passive: false }
     }
 
-    pub(super) async fn run(mut self, first: Queued) {
-        let was_active = self.activation.is_some();
+    /// Runs the agent until its mailbox is empty, or for as long as those who wait for the worker can bear.
+    pub(super) async fn run(mut self, first: Queued, place: &mut Place<'_, Wake<A::State>>) {
         let mut next = Some(first);
+        let mut turns = 0;
         while let Some(queued) = next {
-            self.turn(queued).await;
+            self.turn(queued, place).await;
             tokio::task::coop::consume_budget().await;
-            next = self.slot.pop();
-            if next.is_none() && was_active {
-                // Who was just answered often has the next message at hand: one more poll costs less than a task.
-                let_others_run().await;
-            }
-            if next.is_none() {
-                let now = coarse_now(&self.pool.runtime);
-                next = self.slot.next(&mut self.activation, now);
+            next = self.next();
+            turns += 1;
+            if turns % TURNS_IN_A_ROW == 0
+                && place.is_awaited()
+                && let Some(first) = next.take()
+            {
+                self.wait_in_line(first);
             }
         }
-        self.passive = true;
     }
 
-    async fn turn(&mut self, queued: Queued) {
-        let Queued { mut delivery, admitted, unsure } = queued;
-        (self.attempt, self.unsure) = (delivery.attempt, unsure);
-        let mut reply_to = delivery.take_reply_to();
-        let attempt = AssertUnwindSafe(self.attempt(&delivery, &mut reply_to)).catch_unwind().await;
-        let finished = attempt.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Internal, "handle message").with_context("reason", "panic"))
-        });
-        match finished {
-            Ok(Done { body, outbox, settled }) => {
-                let runtime = &self.pool.runtime;
-                if let Some(reply_to) = reply_to {
-                    // A caller that has gone misses its reply; a repeated request gets the recorded one.
-                    reply_to.send(Ok(delivery.message.reply(body, runtime.stamp())));
+    /// Ends what was one turn: what else is in the mailbox is left to the workers.
+    pub(super) fn rest(mut self) {
+        if let Some(first) = self.next() {
+            self.wait_in_line(first);
+        }
+    }
+
+    fn next(&mut self) -> Option<Queued> {
+        let next = self.slot.next(&mut self.activation, coarse_now(&self.pool.runtime));
+        self.passive = next.is_none();
+        next
+    }
+
+    fn wait_in_line(&mut self, first: Queued) {
+        self.passive = true;
+        let (slot, activation) = (self.slot.clone(), self.activation.take());
+        self.pool.wake(Wake { slot, activation, first });
+    }
+
+    /// Runs a turn and does what follows from it. Written as a block: the arguments of an `async fn` would be kept
+    /// twice in its future, which is made for each turn.
+    pub(super) fn turn<'t>(
+        &'t mut self,
+        mut queued: Queued,
+        place: &'t mut Place<'_, Wake<A::State>>,
+    ) -> impl Future<Output = ()> + Send + 't {
+        async move {
+            let (pool, runtime) = (self.pool, &self.pool.runtime);
+            (self.attempt, self.unsure) = (queued.delivery.attempt, queued.unsure.take());
+            let mut reply_to = queued.delivery.take_reply_to();
+            let finished = {
+                let attempt = pin!(self.attempt(&queued.delivery.message, &mut reply_to));
+                InPlace { turn: attempt, pool, place, has_begun: false }.await
+            };
+            match finished {
+                Ok(Done { body, outbox, settled }) => {
+                    let message = &queued.delivery.message;
+                    if let Some(reply_to) = reply_to {
+                        // A caller that has gone misses its reply; a repeated request gets the recorded one.
+                        let body = body.unwrap_or_else(Body::empty);
+                        reply_to.send(Ok(message.reply(body, runtime.stamp())));
+                    }
+                    let committed = pool.store().is_some();
+                    if runtime.store.is_some() || !outbox.is_empty() {
+                        Box::pin(runtime.outbox.leave(message.id, settled, outbox, committed)).await;
+                    }
+                    pool.observe_turn(message);
+                    queued.delivery.ack();
                 }
-                let committed = self.pool.store().is_some();
-                if runtime.store.is_some() || !outbox.is_empty() {
-                    let id = delivery.message.id;
-                    Box::pin(runtime.outbox.leave(id, settled, outbox, committed)).await;
+                Err(error) => {
+                    queued.delivery.attempt = self.attempt;
+                    queued.unsure = self.unsure.take();
+                    Box::pin(self.failed(queued, reply_to, error)).await;
                 }
-                self.pool.observe_turn(&delivery.message);
-                delivery.ack();
-            }
-            Err(error) => {
-                delivery.attempt = self.attempt;
-                let unsure = self.unsure.take();
-                Box::pin(self.failed(Queued { delivery, admitted, unsure }, reply_to, error)).await;
             }
         }
     }
 
     /// Runs and commits one turn.
-    async fn attempt(&mut self, delivery: &Delivery, reply_to: &mut Option<ReplyTo>) -> Result<Done> {
-        let began = self.pool.store().map(|_| Instant::now());
-        let handled = self.handle_in_time(&delivery.message, reply_to).await?;
-        let model_wait = handled.model_wait;
-        let message = &delivery.message;
-        if let Ending::Recorded(body) = handled.ending {
-            count(&self.pool.runtime.counters.replayed);
-            self.activation = Some(handled.activation);
-            return Ok(Done { body, outbox: Vec::new(), settled: false });
+    fn attempt<'t>(
+        &'t mut self,
+        message: &'t AgentMessage,
+        reply_to: &'t mut Option<ReplyTo>,
+    ) -> impl Future<Output = Result<Done>> + Send + 't {
+        async move {
+            let pool = self.pool;
+            let began = pool.store().map(|_| Instant::now());
+            let handled = self.handle_in_time(message, reply_to).await?;
+            let model_wait = handled.model_wait;
+            if let Ending::Recorded(body) = handled.ending {
+                count(&pool.runtime.counters.replayed);
+                self.activation = Some(handled.activation);
+                return Ok(Done { body: Some(body), outbox: Vec::new(), settled: false });
+            }
+            let done = if handled.activation.kept.is_some() {
+                Box::pin(self.commit(message, handled)).await?
+            } else {
+                let Handled { activation, ending, outbox, .. } = handled;
+                self.activation = Some(activation);
+                Done { body: ending.into_body(), outbox, settled: false }
+            };
+            count(&pool.runtime.counters.turns);
+            if let Some(began) = began {
+                let overhead = began.elapsed().saturating_sub(model_wait);
+                pool.runtime.turn_overhead.record_duration(overhead);
+            }
+            Ok(done)
         }
-        let done = self.commit(message, handled).await?;
-        count(&self.pool.runtime.counters.turns);
-        if let Some(began) = began {
-            let overhead = began.elapsed().saturating_sub(model_wait);
-            self.pool.runtime.turn_overhead.record_duration(overhead);
-        }
-        Ok(done)
     }
 }
 
-impl<A: Agent> Drop for Woken<A> {
+/// A turn in a worker's hands: it survives a panic, it is measured until it first waits, and once it does, the
+/// worker's place goes to another.
+struct InPlace<'a, 'c, A: Agent, F> {
+    turn: Pin<&'a mut F>,
+    pool: &'a Arc<AgentPool<A>>,
+    place: &'a mut Place<'c, Wake<A::State>>,
+    has_begun: bool,
+}
+
+impl<A: Agent, F: Future<Output = Result<Done>>> InPlace<'_, '_, A, F> {
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Result<Done>> {
+        let polled = catch_unwind(AssertUnwindSafe(|| self.turn.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| {
+            let error = Error::new(ErrorKind::Internal, "handle message").with_context("reason", "panic");
+            Poll::Ready(Err(error))
+        })
+    }
+}
+
+impl<A: Agent, F: Future<Output = Result<Done>>> Future for InPlace<'_, '_, A, F> {
+    type Output = Result<Done>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Done>> {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return self.poll_turn(context);
+        }
+        let pool = self.pool;
+        let began = pool.crew.pace.measures().then(Instant::now);
+        let finished = self.poll_turn(context);
+        if let Some(began) = began {
+            pool.crew.pace.record(began.elapsed());
+        }
+        if finished.is_pending() && self.place.leave() {
+            pool.start_worker();
+        }
+        finished
+    }
+}
+
+impl<A: Agent> Drop for Woken<'_, A> {
     /// A task that did not come to its end: the tokio runtime is shutting down, or code of the host panicked where
     /// no turn runs, such as a state's `drop`.
     fn drop(&mut self) {
@@ -138,19 +220,4 @@ impl<A: Agent> Drop for Woken<A> {
             }
         }
     }
-}
-
-/// Ends when the tasks that are ready now had their turn. Unlike tokio's `yield_now` it does not make an idle thread
-/// look for I/O, which would cost more than what it saves.
-async fn let_others_run() {
-    let mut waited = false;
-    poll_fn(|context| {
-        if waited {
-            return Poll::Ready(());
-        }
-        waited = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Inner, Runtime, Shared, TURN_OVERHEAD, sweep};
+use crate::admission::Admission;
 use crate::agent::Agent;
 use crate::blocking::BlockingPool;
 use crate::config::{Pool, RuntimeConfig};
@@ -190,6 +191,7 @@ impl RuntimeBuilder {
             upcasters: self.upcasters,
             permits: Arc::new(Permits::new(config.max_concurrent_turns)),
             blocking: BlockingPool::new(config.blocking_threads),
+            admission: Admission::new(config.max_waiting_turns, config.max_waiting_bytes),
             counters,
             coarse_seconds: AtomicU32::new(0),
             tasks: TaskTracker::new(),

@@ -43,7 +43,7 @@ pub async fn a_delivery_given_back_comes_again_after_its_delay(
     first.nak(Duration::from_secs(2));
     let second = next(&mut subscriber).await;
     assert!(begun.elapsed() >= Duration::from_millis(1_950), "came early, after {:?}", begun.elapsed());
-    assert_eq!((&*second.message, second.attempt), (&sent, 2));
+    assert_eq!((&second.message, second.attempt), (&sent, 2));
     second.ack();
     assert_eq!(scene.under_test.probe.stats().await.redelivered, 1);
 }

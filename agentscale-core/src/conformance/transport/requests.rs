@@ -18,7 +18,7 @@ pub async fn a_request_gets_its_reply(harness: &dyn TransportHarness, clock: Arc
     let question = scene.question("why?");
     let asked = scene.ask(question.clone());
     let mut delivery = next(&mut subscriber).await;
-    assert_eq!(*delivery.message, question);
+    assert_eq!(delivery.message, question);
     assert!(delivery.wants_reply() && !delivery.is_abandoned());
     let reply = scene.reply_to(&delivery, "because");
     assert!(delivery.respond(Ok(reply.clone())));

@@ -77,7 +77,7 @@ pub async fn a_message_arrives_with_every_field_of_its_header(
     sent.schema_version = 7;
     scene.send(sent.clone()).await;
     let delivery = next(&mut subscriber).await;
-    assert_eq!(*delivery.message, sent);
+    assert_eq!(delivery.message, sent);
     assert_eq!(delivery.attempt, 1);
     assert!(!delivery.wants_reply());
 }

@@ -21,7 +21,7 @@ pub async fn a_published_message_reaches_every_subscriber_of_its_topic(
     let sent = scene.news("all");
     scene.publish(sent.clone()).await;
     for subscriber in &mut subscribers {
-        assert_eq!(*next(subscriber).await.message, sent);
+        assert_eq!(next(subscriber).await.message, sent);
         assert_quiet(subscriber).await;
     }
 }

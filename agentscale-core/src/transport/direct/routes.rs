@@ -1,8 +1,9 @@
 //! Who receives what. Groups are replaced, never changed, so that no lock is held while an inbox is called.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+
+use hashbrown::HashMap;
 
 use super::group::{Group, GroupName, Member};
 use crate::transport::{Attachment, Inbox, Subscription, SubscriptionTarget};

@@ -1,0 +1,120 @@
+//! Where woken agents run: in a worker's task, or on the thread of who asks.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use futures::FutureExt;
+
+use super::AgentPool;
+use super::activation::Activation;
+use super::crew::Place;
+use super::slot::{Queued, Slot};
+use super::woken::Woken;
+use crate::agent::Agent;
+
+/// A woken agent that nobody runs yet.
+pub(super) struct Wake<S> {
+    pub(super) slot: Arc<Slot<S>>,
+    pub(super) activation: Option<Box<Activation<S>>>,
+    pub(super) first: Queued,
+}
+
+/// How deep turns that ask stand on one thread's stack.
+const MAX_NESTED: u8 = 3;
+
+impl<A: Agent> AgentPool<A> {
+    /// Gives a woken agent to the workers.
+    pub(super) fn wake(self: &Arc<Self>, wake: Wake<A::State>) {
+        if self.crew.queue(wake) {
+            self.start_worker();
+        }
+    }
+
+    /// Starts a worker that the crew has counted.
+    pub(super) fn start_worker(self: &Arc<Self>) {
+        self.runtime.tasks.spawn_on(work(self.clone()), &self.runtime.tokio);
+    }
+
+    /// Begins a turn on the thread of its caller, who waits for it anyway; it goes on in a task of its own if it has
+    /// to wait. Where turns run long, other work of that thread would stand behind it, so a worker takes it.
+    pub(super) fn run_here(self: &Arc<Self>, wake: Wake<A::State>) {
+        let (true, Some(_nested)) = (self.crew.pace.is_quick(), Nested::enter()) else {
+            return self.wake(wake);
+        };
+        let pool = self.clone();
+        let Wake { slot, activation, first } = wake;
+        let mut turn = Box::pin(async move {
+            let mut woken = Woken::new(&pool, slot, activation);
+            woken.turn(first, &mut Place::aside(&pool.crew)).await;
+            woken.rest();
+        });
+        let tokio = self.runtime.tokio.enter();
+        let first_stretch = turn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        drop(tokio);
+        if first_stretch.is_pending() {
+            // Polled again at once, with the task's waker.
+            self.runtime.tasks.spawn_on(turn, &self.runtime.tokio);
+        }
+    }
+}
+
+async fn work<A: Agent>(pool: Arc<AgentPool<A>>) {
+    let mut place = Place::at_front(&pool.crew);
+    loop {
+        let next = match place.take() {
+            Some(wake) => Some(wake),
+            None => {
+                // Who was just answered often has the next message at hand: one more poll costs less than a task.
+                let_others_run().await;
+                place.take_last()
+            }
+        };
+        let Some(Wake { slot, activation, first }) = next else { return };
+        let run = pin!(Woken::new(&pool, slot, activation).run(first, &mut place));
+        if AssertUnwindSafe(run).catch_unwind().await.is_err() {
+            tracing::error!(agent_type = %pool.agent_type, "panic outside of a turn");
+        }
+    }
+}
+
+/// Counts the turns on this thread's stack.
+struct Nested;
+
+thread_local! {
+    static NESTED: Cell<u8> = const { Cell::new(0) };
+}
+
+impl Nested {
+    fn enter() -> Option<Self> {
+        let depth = NESTED.get();
+        (depth < MAX_NESTED).then(|| {
+            NESTED.set(depth + 1);
+            Self
+        })
+    }
+}
+
+impl Drop for Nested {
+    fn drop(&mut self) {
+        NESTED.set(NESTED.get() - 1);
+    }
+}
+
+/// Ends when the tasks that are ready now had their turn. Unlike tokio's `yield_now` it does not make an idle thread
+/// look for I/O, which would cost more than what it saves.
+async fn let_others_run() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if waited {
+            return Poll::Ready(());
+        }
+        waited = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
