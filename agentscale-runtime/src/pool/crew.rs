@@ -92,33 +92,32 @@ impl<'a, W> Place<'a, W> {
     /// The next agent. Where there is none, the worker stays at the front, if there is room.
     pub(super) fn take(&mut self) -> Option<W> {
         let mut front = self.crew.lock();
-        let most = self.crew.most();
-        if !self.at_front && front.workers < most {
+        if !self.at_front && front.workers < self.crew.most() {
             front.workers += 1;
             self.at_front = true;
         }
-        if !self.at_front {
-            return None;
+        self.take_from(&mut front)
+    }
+
+    /// The next agent. Where there is none, the worker leaves the front and is done.
+    pub(super) fn take_last(&mut self) -> Option<W> {
+        let mut front = self.crew.lock();
+        let next = self.take_from(&mut front);
+        if next.is_none() && self.at_front {
+            front.workers -= 1;
+            self.at_front = false;
         }
-        let wake = front.ready.pop_front()?;
+        next
+    }
+
+    fn take_from(&mut self, front: &mut Front<W>) -> Option<W> {
+        let wake = if self.at_front { front.ready.pop_front()? } else { return None };
         front.taken += 1;
-        if most == usize::MAX {
+        if !self.crew.pace.is_quick() {
             front.workers -= 1;
             self.at_front = false;
         }
         Some(wake)
-    }
-
-    /// The next agent; where there is none, the worker is done.
-    pub(super) fn take_last(&mut self) -> Option<W> {
-        let mut front = self.crew.lock();
-        if self.at_front && front.ready.is_empty() {
-            front.workers -= 1;
-            self.at_front = false;
-        }
-        drop(front);
-        // A worker that is at the front still has seen that somebody waits: who comes relies on it.
-        if self.at_front { self.take() } else { None }
     }
 
     /// The worker stays with an agent that waits; `true` where it starts another one.

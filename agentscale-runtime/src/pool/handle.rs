@@ -95,6 +95,10 @@ impl<A: Agent> Woken<'_, A> {
         }
     }
 
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn keeps its arguments twice, and every turn makes one"
+    )]
     fn handle<'t>(
         &'t mut self,
         message: &'t AgentMessage,

@@ -90,8 +90,11 @@ impl<'a, A: Agent> Woken<'a, A> {
         self.pool.wake(Wake { slot, activation, first });
     }
 
-    /// Runs a turn and does what follows from it. Written as a block: the arguments of an `async fn` would be kept
-    /// twice in its future, which is made for each turn.
+    /// Runs a turn and does what follows from it.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn keeps its arguments twice, and every turn makes one"
+    )]
     pub(super) fn turn<'t>(
         &'t mut self,
         mut queued: Queued,
@@ -130,6 +133,10 @@ impl<'a, A: Agent> Woken<'a, A> {
     }
 
     /// Runs and commits one turn.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn keeps its arguments twice, and every turn makes one"
+    )]
     fn attempt<'t>(
         &'t mut self,
         message: &'t AgentMessage,

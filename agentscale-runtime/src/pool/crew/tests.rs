@@ -25,9 +25,9 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(threads: usize) -> Arc<Self> {
+    fn new(threads: usize, is_quick: bool) -> Arc<Self> {
         let crew = Crew::new(threads);
-        while !crew.pace.is_quick() {
+        while crew.pace.is_quick() != is_quick {
             crew.pace.record(Duration::ZERO);
         }
         Arc::new(Self { crew, taken: AtomicUsize::new(0), at_front: AtomicUsize::new(0) })
@@ -56,9 +56,9 @@ impl Scene {
 
 #[test]
 fn no_woken_agent_is_left_without_a_worker() {
-    for workers in 1..=2 {
+    for (threads, is_quick) in [(1, true), (2, true), (1, false)] {
         let interleaved = move || {
-            let scene = Scene::new(workers);
+            let scene = Scene::new(threads, is_quick);
             let senders: Vec<_> = [[Turn::Ends, Turn::Waits], [Turn::Waits, Turn::Ends]]
                 .into_iter()
                 .map(|turns| {
@@ -66,7 +66,8 @@ fn no_woken_agent_is_left_without_a_worker() {
                     thread::spawn(move || {
                         let workers: Vec<_> = turns
                             .into_iter()
-                            .filter_map(|turn| scene.crew.queue(turn).then(|| scene.start()))
+                            .filter(|turn| scene.crew.queue(*turn))
+                            .map(|_| scene.start())
                             .collect();
                         workers.into_iter().for_each(|worker| worker.join().unwrap());
                     })
@@ -82,14 +83,18 @@ fn no_woken_agent_is_left_without_a_worker() {
 }
 
 #[test]
-fn a_front_that_takes_nobody_is_relieved_once_for_each_who_waits() {
-    let crew = Crew::new(1);
-    crew.pace.record(Duration::ZERO);
-    assert!(crew.queue(1));
-    let mut held = Place::at_front(&crew);
-    assert_eq!(held.take(), Some(1));
-    while !crew.pace.is_quick() {
-        crew.pace.record(Duration::ZERO);
-    }
-    assert_eq!(crew.relieve(), 0);
+fn a_front_that_took_nobody_since_the_last_look_is_relieved() {
+    let relieve = || {
+        let scene = Scene::new(1, true);
+        let crew = &scene.crew;
+        assert!(crew.queue(Turn::Ends));
+        let mut blocked = Place::at_front(crew);
+        assert!(blocked.take().is_some());
+        assert!(!crew.queue(Turn::Ends), "the worker at the front comes to it");
+        assert_eq!(crew.relieve(), 0);
+        assert_eq!(crew.relieve(), 1);
+        assert!(Place::at_front(crew).take().is_some());
+        assert_eq!(crew.relieve(), 0);
+    };
+    check_random(relieve, 1);
 }
