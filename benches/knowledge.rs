@@ -19,6 +19,8 @@ const LATENT: usize = 64;
 const PARTITION: u32 = 1;
 /// The recall that a search must reach.
 const ASKED: f64 = 0.95;
+/// How often a tenth of the vectors is replaced.
+const REPLACED: usize = 4;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,7 +30,7 @@ fn main() {
     let count = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
     let mut random = fastrand::Rng::with_seed(7);
     let mixture = Mixture::new(&mut random);
-    let vectors: Vec<(usize, Vec<f32>)> = (0..count).map(|_| mixture.draw(&mut random)).collect();
+    let mut vectors: Vec<(usize, Vec<f32>)> = (0..count).map(|_| mixture.draw(&mut random)).collect();
     let queries: Vec<Vec<f32>> = (0..QUERIES).map(|_| mixture.draw(&mut random).1).collect();
     let folder = tempfile::tempdir().expect("a folder for the index");
 
@@ -60,8 +62,13 @@ fn main() {
             measured.print(&format!("{share} {whose} fit"), &exact, Some(ASKED));
         }
     }
-    let extra = timed(|| grow(&index, &mixture, count, &mut random));
-    println!("merge 10,000 more          {:>9.2} s", extra.as_secs_f64());
+    for round in 1..=REPLACED {
+        let replaced = timed(|| replace(&index, &mixture, &mut vectors, count / 10, &mut random));
+        println!("replace a tenth            {:>9.2} s", replaced.as_secs_f64());
+        let live: RoaringBitmap = (0..vectors.len() as u32).skip(round * (count / 10)).collect();
+        let measured = Measured::among(&index, &vectors, &queries, (None, Some(&live)));
+        measured.print(&format!("replaced {round} tenths"), &exact, Some(ASKED));
+    }
     println!("on disk                    {:>9} MB", size(folder.path()) >> 20);
 }
 
@@ -78,6 +85,16 @@ impl Measured {
         queries: &[Vec<f32>],
         allowed: Option<&RoaringBitmap>,
     ) -> Self {
+        Self::among(index, vectors, queries, (allowed, allowed))
+    }
+
+    /// A search of those `allowed`, where those that fit are in the index.
+    fn among(
+        index: &VectorIndex,
+        vectors: &[(usize, Vec<f32>)],
+        queries: &[Vec<f32>],
+        (allowed, fit): (Option<&RoaringBitmap>, Option<&RoaringBitmap>),
+    ) -> Self {
         let began = Instant::now();
         let found: Vec<Vec<u32>> = queries
             .iter()
@@ -91,7 +108,7 @@ impl Measured {
             .iter()
             .zip(&found)
             .map(|(query, found)| {
-                let truth = truth(vectors, query, allowed);
+                let truth = truth(vectors, query, fit);
                 assert_eq!(found.len(), truth.len(), "as many come back as fit");
                 found.iter().filter(|item| truth.contains(item)).count()
             })
@@ -160,12 +177,26 @@ fn add(index: &VectorIndex, vectors: &[(usize, Vec<f32>)]) {
     }
 }
 
-fn grow(index: &VectorIndex, mixture: &Mixture, count: usize, random: &mut fastrand::Rng) {
-    let changes: Vec<Change> = (count as u32..count as u32 + 10_000)
-        .map(|item| Change::Put { partition: PARTITION, item, vector: mixture.draw(random).1 })
-        .collect();
-    index.apply(&changes, b"").expect("the vectors are added");
-    index.merge(PARTITION, &|| false).expect("the graph grows");
+/// Takes the oldest vectors out of the index and puts as many new ones in.
+fn replace(
+    index: &VectorIndex,
+    mixture: &Mixture,
+    vectors: &mut Vec<(usize, Vec<f32>)>,
+    count: usize,
+    random: &mut fastrand::Rng,
+) {
+    let next = vectors.len() as u32;
+    let oldest = (next / count as u32 - 10) * count as u32;
+    vectors.extend((0..count).map(|_| mixture.draw(random)));
+    let mut changes: Vec<Change> =
+        (oldest..).take(count).map(|item| Change::Delete { partition: PARTITION, item }).collect();
+    changes.extend((next..).zip(&vectors[next as usize..]).map(|(item, (_, vector))| Change::Put {
+        partition: PARTITION,
+        item,
+        vector: vector.clone(),
+    }));
+    index.apply(&changes, b"").expect("the vectors are replaced");
+    index.merge(PARTITION, &|| false).expect("the graph changes");
 }
 
 fn truth(vectors: &[(usize, Vec<f32>)], query: &[f32], allowed: Option<&RoaringBitmap>) -> Vec<u32> {

@@ -84,8 +84,10 @@ impl Graph {
         if writer.is_empty(&txn).map_err(failed)? {
             writer.clear(&mut txn).map_err(failed)?;
         } else if writer.need_build(&txn).map_err(failed)? {
-            // The layers of a graph are drawn at random; a seed makes two builds of the same data alike.
-            let mut layers = SmallRng::seed_from_u64(u64::from(number));
+            // The layers of a graph are drawn at random; a seed makes two builds of the same data alike, and
+            // another one for each build puts the entry points elsewhere than among the oldest, which go first.
+            let newest = merge.added.last().map_or(0, |(item, _)| *item);
+            let mut layers = SmallRng::seed_from_u64(u64::from(number) << 32 | u64::from(newest));
             let mut builder = writer.builder(&mut layers);
             builder.ef_construction(self.config.ef_construction).cancel(cancelled);
             builder.build::<LINKS, LINKS_AT_BASE>(&mut txn).map_err(failed)?;

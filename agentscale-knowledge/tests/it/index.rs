@@ -148,7 +148,7 @@ fn items_stay_in_reach_while_a_graph_is_replaced_bit_by_bit() {
     config.ef_search = 16;
     let index = VectorIndex::open(folder.path(), b"s", config).unwrap();
     let mut live = Oracle::new();
-    for round in 0..6u32 {
+    for round in 0..4u32 {
         let keys: Vec<u32> = live.keys().map(|(_, item)| *item).filter(|_| random.u8(..4) == 0).collect();
         let mut changes: Vec<Change> = Vec::new();
         for item in keys {
