@@ -339,7 +339,7 @@ async fn sweep(shared: Arc<Shared>, pools: Vec<Arc<dyn AnyPool>>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(shared.config.sweep_interval) => {}
-            () = shared.stop.cancelled() => return,
+            () = shared.stop.cancelled() => return pools.iter().for_each(|pool| pool.close()),
         }
         let seconds = u32::try_from(started.elapsed().as_secs()).unwrap_or(u32::MAX);
         shared.coarse_seconds.store(seconds, Ordering::Relaxed);

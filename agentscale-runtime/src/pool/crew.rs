@@ -1,11 +1,16 @@
-//! Who runs woken agents. As many workers as tokio has threads stand at the front and take agents from one queue. One
-//! whose turn has to wait stays with its agent, as that agent's task, and another takes its place at the front. So a
-//! turn that waits for nothing costs no task, and one that waits holds nobody up.
+//! Who runs woken agents. Workers take them from a queue of the thread that woke them, so that what was made on a thread
+//! is mostly used there, and from the other queues once that one is empty. A worker whose turn has to wait stays with its
+//! agent, as that agent's task, and another takes its place at the front of the queue. So a turn that waits for nothing
+//! costs no task, and one that waits holds nobody up.
 //!
 //! In a pool whose turns run long before they first wait, a worker leaves the front before it begins: every woken agent
 //! has a task of its own at once, and tokio's scheduler spreads them.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 #[cfg(test)]
 use shuttle::sync::{Mutex, MutexGuard};
@@ -15,136 +20,252 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::pace::Pace;
 
+/// How many agents of a quick pool wait for one worker before another comes.
+const BACKLOG: usize = 32;
+
 pub(super) struct Crew<W> {
     pub(super) pace: Pace,
-    /// How many workers of a quick pool stand at the front.
-    most: usize,
-    front: Mutex<Front<W>>,
+    /// A queue for each thread of tokio.
+    fronts: Box<[Mutex<Front<W>>]>,
 }
+
+/// Names the queue at whose front a worker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Home(usize);
 
 struct Front<W> {
     ready: VecDeque<W>,
     /// Workers that are about to take an agent, or run one that has not waited yet.
     workers: usize,
+    /// Whether one of them is a worker that rested and has not noticed yet.
+    is_called: bool,
+    /// One worker rests when there is nothing to do.
+    resting: Option<Waker>,
+    is_closed: bool,
     taken: u64,
     taken_before: u64,
 }
 
 impl<W> Crew<W> {
     pub(super) fn new(threads: usize) -> Self {
-        let front = Front { ready: VecDeque::new(), workers: 0, taken: 0, taken_before: 0 };
-        Self { pace: Pace::default(), most: threads, front: Mutex::new(front) }
+        let front = || Front {
+            ready: VecDeque::new(),
+            workers: 0,
+            is_called: false,
+            resting: None,
+            is_closed: false,
+            taken: 0,
+            taken_before: 0,
+        };
+        Self { pace: Pace::default(), fronts: (0..threads).map(|_| Mutex::new(front())).collect() }
     }
 
-    /// Queues a woken agent; `true` where the caller starts another worker.
+    /// Queues a woken agent; names the queue where the caller starts another worker.
     #[must_use]
-    pub(super) fn queue(&self, wake: W) -> bool {
-        let mut front = self.lock();
-        front.ready.push_back(wake);
-        front.wants_worker(self.most())
+    pub(super) fn queue(&self, wake: W) -> Option<Home> {
+        self.queue_at(Home(this_thread() % self.fronts.len()), wake)
     }
 
-    /// How many workers to start because those at the front have taken nobody since the last call: code that blocks
+    fn queue_at(&self, home: Home, wake: W) -> Option<Home> {
+        let mut front = self.lock(home);
+        front.ready.push_back(wake);
+        self.call_worker(home, front)
+    }
+
+    /// Where to start workers because those at the front have taken nobody since the last call: code that blocks
     /// holds them.
-    pub(super) fn relieve(&self) -> usize {
-        let mut front = self.lock();
-        let stuck = !front.ready.is_empty() && front.taken == front.taken_before;
-        front.taken_before = front.taken;
-        let wanted = if stuck { front.ready.len() } else { 0 };
-        front.workers += wanted;
+    pub(super) fn relieve(&self) -> Vec<Home> {
+        let mut wanted = Vec::new();
+        for home in self.homes() {
+            let mut front = self.lock(home);
+            if !front.ready.is_empty() && front.taken == front.taken_before {
+                front.workers += front.ready.len();
+                wanted.extend(front.ready.iter().map(|_| home));
+            }
+            front.taken_before = front.taken;
+        }
         wanted
     }
 
-    fn most(&self) -> usize {
-        if self.pace.is_quick() { self.most } else { usize::MAX }
+    /// Lets the resting workers go, and none rest any more.
+    pub(super) fn close(&self) {
+        for home in self.homes() {
+            let mut front = self.lock(home);
+            front.is_closed = true;
+            let resting = front.resting.take();
+            drop(front);
+            if let Some(resting) = resting {
+                resting.wake();
+            }
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Front<W>> {
-        self.front.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Calls the resting worker to the front if one is wanted there; else says where the caller starts one.
+    fn call_worker(&self, home: Home, mut front: MutexGuard<'_, Front<W>>) -> Option<Home> {
+        let waiting = front.ready.len();
+        let wanted = if self.pace.is_quick() { waiting.div_ceil(BACKLOG) } else { waiting };
+        if front.workers >= wanted.min(self.most()) {
+            return None;
+        }
+        front.workers += 1;
+        let Some(resting) = front.resting.take() else { return Some(home) };
+        front.is_called = true;
+        drop(front);
+        resting.wake();
+        None
+    }
+
+    /// How many workers stand at a front at once.
+    fn most(&self) -> usize {
+        if self.pace.is_quick() { self.fronts.len() } else { usize::MAX }
+    }
+
+    fn homes(&self) -> impl Iterator<Item = Home> {
+        (0..self.fronts.len()).map(Home)
+    }
+
+    fn lock(&self, home: Home) -> MutexGuard<'_, Front<W>> {
+        self.fronts[home.0].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<W> Front<W> {
-    fn wants_worker(&mut self, most: usize) -> bool {
-        let wants = self.workers < self.ready.len().min(most);
-        self.workers += usize::from(wants);
-        wants
+    fn pop(&mut self) -> Option<W> {
+        let next = self.ready.pop_front();
+        self.taken += u64::from(next.is_some());
+        next
     }
 }
 
-/// A worker's place at the front, which it leaves and finds again.
+/// A number for this thread; those of threads that were started together follow each other.
+fn this_thread() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    NUMBER.get().unwrap_or_else(|| {
+        let number = THREADS.fetch_add(1, Ordering::Relaxed);
+        NUMBER.set(Some(number));
+        number
+    })
+}
+
+/// A worker's place at the front of a queue, which it leaves and finds again.
 pub(super) struct Place<'a, W> {
     crew: &'a Crew<W>,
-    at_front: bool,
+    home: Home,
+    at: At,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    Front,
+    Aside,
+    Rest,
 }
 
 impl<'a, W> Place<'a, W> {
     /// The place of a worker that was asked for.
-    pub(super) fn at_front(crew: &'a Crew<W>) -> Self {
-        Self { crew, at_front: true }
+    pub(super) fn at_front(crew: &'a Crew<W>, home: Home) -> Self {
+        Self { crew, home, at: At::Front }
     }
 
     /// The place of who runs one agent and takes no other.
     pub(super) fn aside(crew: &'a Crew<W>) -> Self {
-        Self { crew, at_front: false }
+        Self { crew, home: Home(0), at: At::Aside }
     }
 
-    /// The next agent. Where there is none, the worker stays at the front, if there is room.
+    /// The next agent: of this worker's own queue, if there is room at its front, else of another one.
     pub(super) fn take(&mut self) -> Option<W> {
-        let mut front = self.crew.lock();
-        if !self.at_front && front.workers < self.crew.most() {
-            front.workers += 1;
-            self.at_front = true;
-        }
-        self.take_from(&mut front)
+        let own = self.take_from(&mut self.crew.lock(self.home));
+        own.or_else(|| self.take_elsewhere())
     }
 
-    /// The next agent. Where there is none, the worker leaves the front and is done.
-    pub(super) fn take_last(&mut self) -> Option<W> {
-        let mut front = self.crew.lock();
-        let next = self.take_from(&mut front);
-        if next.is_none() && self.at_front {
-            front.workers -= 1;
-            self.at_front = false;
+    /// Waits for the next agent. `None` where another worker rests already: this one is done.
+    pub(super) async fn rest(&mut self) -> Option<W> {
+        poll_fn(|context| self.poll_rest(context)).await
+    }
+
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Option<W>> {
+        let mut front = self.crew.lock(self.home);
+        if self.at == At::Rest {
+            self.at = if std::mem::take(&mut front.is_called) { At::Front } else { At::Aside };
         }
-        next
+        let next = self.take_from(&mut front);
+        if next.is_some() {
+            return Poll::Ready(next);
+        }
+        self.step_out(&mut front);
+        let rests_another = front.resting.as_ref().is_some_and(|resting| !resting.will_wake(context.waker()));
+        if front.is_closed || rests_another {
+            return Poll::Ready(None);
+        }
+        front.resting = Some(context.waker().clone());
+        self.at = At::Rest;
+        Poll::Pending
     }
 
     fn take_from(&mut self, front: &mut Front<W>) -> Option<W> {
-        let wake = if self.at_front { front.ready.pop_front()? } else { return None };
-        front.taken += 1;
-        if !self.crew.pace.is_quick() {
-            front.workers -= 1;
-            self.at_front = false;
+        if front.ready.is_empty() {
+            return None;
         }
-        Some(wake)
+        if self.at != At::Front {
+            if front.workers >= self.crew.most() {
+                return None;
+            }
+            front.workers += 1;
+            self.at = At::Front;
+        }
+        if !self.crew.pace.is_quick() {
+            self.step_out(front);
+        }
+        front.pop()
     }
 
-    /// The worker stays with an agent that waits; `true` where it starts another one.
+    /// In a slow pool each who waits has a worker on its way.
+    fn take_elsewhere(&self) -> Option<W> {
+        let is_quick = self.crew.pace.is_quick();
+        let others = self.crew.homes().filter(|home| is_quick && *home != self.home);
+        others.into_iter().find_map(|home| self.crew.lock(home).pop())
+    }
+
+    /// The worker stays with an agent that waits; names the queue where it starts another one.
     #[must_use]
-    pub(super) fn leave(&mut self) -> bool {
-        if !std::mem::take(&mut self.at_front) {
-            return false;
+    pub(super) fn leave(&mut self) -> Option<Home> {
+        if self.at != At::Front {
+            return None;
         }
-        let mut front = self.crew.lock();
-        front.workers -= 1;
-        front.wants_worker(self.crew.most())
+        let mut front = self.crew.lock(self.home);
+        self.step_out(&mut front);
+        self.crew.call_worker(self.home, front)
     }
 
     /// Whether others wait for this worker.
     pub(super) fn is_awaited(&self) -> bool {
-        self.at_front && !self.crew.lock().ready.is_empty()
+        self.at == At::Front && !self.crew.lock(self.home).ready.is_empty()
+    }
+
+    fn step_out(&mut self, front: &mut Front<W>) {
+        if std::mem::replace(&mut self.at, At::Aside) == At::Front {
+            front.workers -= 1;
+        }
     }
 }
 
 impl<W> Drop for Place<'_, W> {
-    /// A worker that ends at the front: tokio is shutting down, and nobody will run those who wait.
+    /// A worker that has not come to its end: tokio is shutting down. The last one takes with it who waits for it.
     fn drop(&mut self) {
-        if !self.at_front {
+        if self.at == At::Aside {
             return;
         }
-        let mut front = self.crew.lock();
-        front.workers -= 1;
+        let mut front = self.crew.lock(self.home);
+        if self.at == At::Rest {
+            front.resting = None;
+            if std::mem::take(&mut front.is_called) {
+                self.at = At::Front;
+            }
+        }
+        self.step_out(&mut front);
         let left = if front.workers == 0 { std::mem::take(&mut front.ready) } else { VecDeque::new() };
         drop(front);
         drop(left);

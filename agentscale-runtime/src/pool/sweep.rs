@@ -29,6 +29,9 @@ pub(crate) trait AnyPool: Debug + Send + Sync {
     /// Starts workers in place of those that are held by code that blocks.
     fn relieve(self: Arc<Self>);
 
+    /// Ends what waits for messages.
+    fn close(&self);
+
     fn look(&self, tenant: &Tenant, key: &AgentKey) -> Option<SlotInfo>;
 
     /// The keys of agents in memory or with waiting messages.
@@ -68,9 +71,13 @@ impl<A: Agent> AnyPool for AgentPool<A> {
     }
 
     fn relieve(self: Arc<Self>) {
-        for _ in 0..self.crew.relieve() {
-            self.start_worker();
+        for home in self.crew.relieve() {
+            self.start_worker(home);
         }
+    }
+
+    fn close(&self) {
+        self.crew.close();
     }
 
     fn look(&self, tenant: &Tenant, key: &AgentKey) -> Option<SlotInfo> {

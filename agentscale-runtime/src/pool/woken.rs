@@ -201,8 +201,10 @@ impl<A: Agent, F: Future<Output = Result<Done>>> Future for InPlace<'_, '_, A, F
         if let Some(began) = began {
             pool.crew.pace.record(began.elapsed());
         }
-        if finished.is_pending() && self.place.leave() {
-            pool.start_worker();
+        if finished.is_pending()
+            && let Some(home) = self.place.leave()
+        {
+            pool.start_worker(home);
         }
         finished
     }

@@ -1,17 +1,17 @@
 //! Where woken agents run: in a worker's task, or on the thread of who asks.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use futures::FutureExt;
 
 use super::AgentPool;
 use super::activation::Activation;
-use super::crew::Place;
+use super::crew::{Home, Place};
 use super::slot::{Queued, Slot};
 use super::woken::Woken;
 use crate::agent::Agent;
@@ -29,14 +29,14 @@ const MAX_NESTED: u8 = 3;
 impl<A: Agent> AgentPool<A> {
     /// Gives a woken agent to the workers.
     pub(super) fn wake(self: &Arc<Self>, wake: Wake<A::State>) {
-        if self.crew.queue(wake) {
-            self.start_worker();
+        if let Some(home) = self.crew.queue(wake) {
+            self.start_worker(home);
         }
     }
 
     /// Starts a worker that the crew has counted.
-    pub(super) fn start_worker(self: &Arc<Self>) {
-        self.runtime.tasks.spawn_on(work(self.clone()), &self.runtime.tokio);
+    pub(super) fn start_worker(self: &Arc<Self>, home: Home) {
+        self.runtime.tasks.spawn_on(work(self.clone(), home), &self.runtime.tokio);
     }
 
     /// Begins a turn on the thread of its caller, who waits for it anyway; it goes on in a task of its own if it has
@@ -62,16 +62,12 @@ impl<A: Agent> AgentPool<A> {
     }
 }
 
-async fn work<A: Agent>(pool: Arc<AgentPool<A>>) {
-    let mut place = Place::at_front(&pool.crew);
+async fn work<A: Agent>(pool: Arc<AgentPool<A>>, home: Home) {
+    let mut place = Place::at_front(&pool.crew, home);
     loop {
         let next = match place.take() {
-            Some(wake) => Some(wake),
-            None => {
-                // Who was just answered often has the next message at hand: one more poll costs less than a task.
-                let_others_run().await;
-                place.take_last()
-            }
+            None => place.rest().await,
+            next => next,
         };
         let Some(Wake { slot, activation, first }) = next else { return };
         let run = pin!(Woken::new(&pool, slot, activation).run(first, &mut place));
@@ -102,19 +98,4 @@ impl Drop for Nested {
     fn drop(&mut self) {
         NESTED.set(NESTED.get() - 1);
     }
-}
-
-/// Ends when the tasks that are ready now had their turn. Unlike tokio's `yield_now` it does not make an idle thread
-/// look for I/O, which would cost more than what it saves.
-async fn let_others_run() {
-    let mut waited = false;
-    poll_fn(|context| {
-        if waited {
-            return Poll::Ready(());
-        }
-        waited = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

@@ -1,11 +1,18 @@
-//! Counts the bytes that are requested from the allocator and not given back.
+//! Counts the bytes that are requested from the allocator and not given back, while memory is measured: where speed
+//! is, each allocation would pay for the count.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 
 pub(crate) struct Counting;
 
+static COUNTS: AtomicBool = AtomicBool::new(false);
 static HELD: AtomicIsize = AtomicIsize::new(0);
+
+/// Counts from now on, or no more.
+pub(crate) fn count(counts: bool) {
+    COUNTS.store(counts, Ordering::SeqCst);
+}
 
 /// The bytes held now, as they were requested.
 pub(crate) fn held() -> isize {
@@ -13,7 +20,9 @@ pub(crate) fn held() -> isize {
 }
 
 fn change(bytes: usize, sign: isize) {
-    HELD.fetch_add(sign * bytes as isize, Ordering::Relaxed);
+    if COUNTS.load(Ordering::Relaxed) {
+        HELD.fetch_add(sign * bytes as isize, Ordering::Relaxed);
+    }
 }
 
 // SAFETY: every call goes to the system's allocator with the arguments that came.

@@ -30,7 +30,9 @@ fn main() {
     let wanted = |what: &str| what.contains(&filter);
     table::head();
     if wanted("memory") {
+        counting::count(true);
         memory();
+        counting::count(false);
     }
     for threads in [Threads::One, Threads::Two] {
         if wanted("tell") {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use shuttle::future::block_on;
 use shuttle::sync::Arc;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::{check_random, thread};
@@ -10,6 +11,8 @@ use shuttle::{check_random, thread};
 use super::*;
 
 const INTERLEAVINGS: usize = 5_000;
+/// The turns of a scene, after which its workers rest no more.
+const ALL: usize = 4;
 
 /// What a worker finds at an agent.
 #[derive(Clone, Copy)]
@@ -21,7 +24,6 @@ enum Turn {
 struct Scene {
     crew: Crew<Turn>,
     taken: AtomicUsize,
-    at_front: AtomicUsize,
 }
 
 impl Scene {
@@ -30,25 +32,27 @@ impl Scene {
         while crew.pace.is_quick() != is_quick {
             crew.pace.record(Duration::ZERO);
         }
-        Arc::new(Self { crew, taken: AtomicUsize::new(0), at_front: AtomicUsize::new(0) })
+        Arc::new(Self { crew, taken: AtomicUsize::new(0) })
     }
 
-    fn work(self: &Arc<Self>, started: &mut Vec<thread::JoinHandle<()>>) {
-        let mut place = Place::at_front(&self.crew);
-        while let Some(turn) = place.take().or_else(|| place.take_last()) {
-            self.taken.fetch_add(1, Ordering::SeqCst);
-            if matches!(turn, Turn::Waits) && place.leave() {
-                started.push(self.start());
+    fn work(self: &Arc<Self>, home: Home, started: &mut Vec<thread::JoinHandle<()>>) {
+        let mut place = Place::at_front(&self.crew, home);
+        while let Some(turn) = place.take().or_else(|| block_on(place.rest())) {
+            let all = self.taken.fetch_add(1, Ordering::SeqCst) + 1;
+            if matches!(turn, Turn::Waits) {
+                started.extend(place.leave().map(|home| self.start(home)));
+            }
+            if all == ALL {
+                self.crew.close();
             }
         }
-        self.at_front.fetch_add(usize::from(place.at_front), Ordering::SeqCst);
     }
 
-    fn start(self: &Arc<Self>) -> thread::JoinHandle<()> {
+    fn start(self: &Arc<Self>, home: Home) -> thread::JoinHandle<()> {
         let scene = self.clone();
         thread::spawn(move || {
             let mut started = Vec::new();
-            scene.work(&mut started);
+            scene.work(home, &mut started);
             started.into_iter().for_each(|worker| worker.join().unwrap());
         })
     }
@@ -56,27 +60,27 @@ impl Scene {
 
 #[test]
 fn no_woken_agent_is_left_without_a_worker() {
-    for (threads, is_quick) in [(1, true), (2, true), (1, false)] {
+    for (threads, is_quick) in [(1, true), (2, true), (2, false)] {
         let interleaved = move || {
             let scene = Scene::new(threads, is_quick);
             let senders: Vec<_> = [[Turn::Ends, Turn::Waits], [Turn::Waits, Turn::Ends]]
                 .into_iter()
-                .map(|turns| {
+                .zip([Home(0), Home(threads - 1)])
+                .map(|(turns, home)| {
                     let scene = scene.clone();
                     thread::spawn(move || {
-                        let workers: Vec<_> = turns
-                            .into_iter()
-                            .filter(|turn| scene.crew.queue(*turn))
-                            .map(|_| scene.start())
-                            .collect();
+                        let queue = |turn| scene.crew.queue_at(home, turn).map(|home| scene.start(home));
+                        let workers: Vec<_> = turns.into_iter().filter_map(queue).collect();
                         workers.into_iter().for_each(|worker| worker.join().unwrap());
                     })
                 })
                 .collect();
             senders.into_iter().for_each(|sender| sender.join().unwrap());
-            let front = scene.crew.lock();
-            assert_eq!((scene.taken.load(Ordering::SeqCst), front.ready.len(), front.workers), (4, 0, 0));
-            assert_eq!(scene.at_front.load(Ordering::SeqCst), 0);
+            assert_eq!(scene.taken.load(Ordering::SeqCst), ALL);
+            for home in scene.crew.homes() {
+                let front = scene.crew.lock(home);
+                assert_eq!((front.ready.len(), front.workers), (0, 0));
+            }
         };
         check_random(interleaved, INTERLEAVINGS);
     }
@@ -87,14 +91,14 @@ fn a_front_that_took_nobody_since_the_last_look_is_relieved() {
     let relieve = || {
         let scene = Scene::new(1, true);
         let crew = &scene.crew;
-        assert!(crew.queue(Turn::Ends));
-        let mut blocked = Place::at_front(crew);
+        let home = crew.queue(Turn::Ends).unwrap();
+        let mut blocked = Place::at_front(crew, home);
         assert!(blocked.take().is_some());
-        assert!(!crew.queue(Turn::Ends), "the worker at the front comes to it");
-        assert_eq!(crew.relieve(), 0);
-        assert_eq!(crew.relieve(), 1);
-        assert!(Place::at_front(crew).take().is_some());
-        assert_eq!(crew.relieve(), 0);
+        assert_eq!(crew.queue(Turn::Ends), None, "the worker at the front comes to it");
+        assert_eq!(crew.relieve(), []);
+        assert_eq!(crew.relieve(), [home]);
+        assert!(Place::at_front(crew, home).take().is_some());
+        assert_eq!(crew.relieve(), []);
     };
     check_random(relieve, 1);
 }
