@@ -11,9 +11,10 @@ CREATE TABLE threads (
 );
 
 -- `delta` holds what the commit wrote; the state is the fold of the deltas from `base` to `version`.
--- A ghost was pruned, and stays while a kept checkpoint builds on it.
+-- A ghost was pruned, and stays while a kept checkpoint builds on it. No id is used twice: pruning lists rows before
+-- the transactions that remove them.
 CREATE TABLE checkpoints (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   thread INTEGER NOT NULL,
   version INTEGER NOT NULL,
   commit_id BLOB NOT NULL,

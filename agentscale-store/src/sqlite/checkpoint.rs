@@ -5,6 +5,7 @@ mod codec;
 mod config;
 mod names;
 mod op;
+mod prune;
 mod rare;
 mod read;
 mod retention;
@@ -31,7 +32,7 @@ use crate::delta;
 use crate::memory::check_fork;
 use crate::sqlite::Schema;
 pub use config::SqliteCheckpointConfig;
-use op::{PruneThreads, Reply, Request, Write};
+use op::{Reply, Request, Write};
 use shared::Shared;
 pub use stats::CheckpointStats;
 
@@ -41,7 +42,7 @@ const SCHEMA: Schema = Schema {
     migrations: &[include_str!("../../migrations/0001_checkpoints.sql")],
 };
 
-/// Threads whose pruning shares a transaction.
+/// Threads that are pruned together, at most.
 const PRUNED_TOGETHER: usize = 64;
 
 /// Keeps checkpoints in one file of SQLite, in WAL mode.
@@ -206,12 +207,9 @@ impl CheckpointStore for SqliteCheckpointStore {
             let Some(last) = threads.last() else { return Ok(pruned) };
             after = *last;
             let limit = (request.limit as u64).saturating_sub(pruned.checkpoints);
-            let part = PruneThreads { threads, policy: request.policy.clone(), limit };
-            let Reply::Pruned(part) = self.shared.ask(Request::Prune(Box::new(part)), 0).await? else {
-                return Err(Reply::unexpected());
-            };
+            let part = prune::checkpoints(&self.shared, &threads, &request.policy, limit).await?;
             pruned.checkpoints += part.checkpoints;
-            pruned.outcomes += part.outcomes;
+            pruned.outcomes += prune::outcomes(&self.shared, Some(&threads)).await?;
             pruned.more |= part.more;
             if pruned.more {
                 return Ok(pruned);

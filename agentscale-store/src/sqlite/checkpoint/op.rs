@@ -1,6 +1,6 @@
 use agentscale_core::checkpoint::{
     AppendSteps, Attempted, CheckpointInfo, Commit, Committed, DeadLetter, DeleteRequest, Durability, Epoch,
-    ForkRequest, OutboxEntry, Pruned, RetentionPolicy, Version,
+    ForkRequest, OutboxEntry, Version,
 };
 use agentscale_core::{AgentId, Error, ErrorKind, MessageId, Result};
 use tokio::sync::oneshot;
@@ -25,9 +25,14 @@ pub(super) enum Request {
     Redrive(Vec<MessageId>),
     Fork(Box<ForkRequest>),
     Delete(Box<DeleteRequest>),
-    Prune(Box<PruneThreads>),
-    /// Removes a part of the outcomes whose retention has ended.
-    Expire,
+    /// The checkpoints of threads, for pruning.
+    List(Vec<i64>),
+    Remove(Box<Removal>),
+    /// Removes outcomes whose retention has ended, of these threads or of all.
+    Expire {
+        threads: Option<Vec<i64>>,
+        most: u32,
+    },
     /// Nothing: its answer says that all before it is written.
     Barrier,
 }
@@ -49,23 +54,29 @@ pub(super) struct Write {
     pub(super) delta: Vec<u8>,
 }
 
-/// Prunes a few threads in one go.
+/// Ids of checkpoints that leave, and of those that only others are still built on.
 #[derive(Debug)]
-pub(super) struct PruneThreads {
-    pub(super) threads: Vec<i64>,
-    pub(super) policy: RetentionPolicy,
-    pub(super) limit: u64,
+pub(super) struct Removal {
+    pub(super) ghosts: Vec<i64>,
+    pub(super) rows: Vec<i64>,
 }
 
 #[derive(Debug)]
 pub(super) enum Reply {
-    Claimed { epoch: Epoch, version: Version, fresh: bool },
+    Claimed {
+        epoch: Epoch,
+        version: Version,
+        fresh: bool,
+    },
     Committed(Committed),
     Done,
     Attempted(Option<Attempted>),
     Redriven(Vec<OutboxEntry>),
     Forked(Box<CheckpointInfo>),
-    Pruned(Pruned),
+    /// For each thread its checkpoints in JSON.
+    Listed(Vec<String>),
+    /// How many rows.
+    Removed(u64),
 }
 
 impl Reply {

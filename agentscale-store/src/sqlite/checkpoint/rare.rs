@@ -1,26 +1,20 @@
 //! Operations that come seldom: each runs its own statements within the transaction of its batch.
 
-use std::collections::BTreeSet;
-
 use agentscale_core::checkpoint::{
     Attempted, CheckpointInfo, CheckpointOrigin, Commit, CommitId, DeadLetter, DeleteRequest, ForkRequest,
-    OutboxEntry, OutboxMessage, Pruned, RetentionPolicy, Version,
+    OutboxEntry, OutboxMessage, Version,
 };
-use agentscale_core::{Error, ErrorKind, MessageId, Result};
+use agentscale_core::{ErrorKind, MessageId, Result};
 use sqlx::{Row, SqliteConnection};
 
 use super::names::Names;
-use super::op::{PruneThreads, Reply, Request};
+use super::op::{Removal, Reply, Request};
 use super::segment::{self, Segment};
 use super::tips::{Tip, json};
 use super::writer::{CheckpointWriter, Outcome};
 use super::{codec, read};
 use crate::memory::{fenced, fork_error};
-use crate::retention::{Candidate, leaving};
 use crate::sqlite::map_error;
-
-/// Outcomes that one transaction removes, at most.
-const EXPIRED_TOGETHER: u32 = 1_000;
 
 pub(super) async fn apply(writer: &mut CheckpointWriter, request: Request, segment: &mut Segment) -> Outcome {
     match request {
@@ -29,8 +23,9 @@ pub(super) async fn apply(writer: &mut CheckpointWriter, request: Request, segme
         Request::Redrive(ids) => redrive(&mut writer.connection, ids).await.map(Ok),
         Request::Fork(fork) => start_fork(writer, *fork, segment).await,
         Request::Delete(request) => delete(writer, *request, segment).await,
-        Request::Prune(request) => prune(writer, *request).await.map(Ok),
-        Request::Expire => expire(writer).await.map(Ok),
+        Request::List(threads) => list(&mut writer.connection, &threads).await.map(Ok),
+        Request::Remove(removal) => remove(&mut writer.connection, *removal).await.map(Ok),
+        Request::Expire { threads, most } => expire(writer, threads, most).await.map(Ok),
         Request::Claim(_)
         | Request::Commit(_)
         | Request::Steps(_)
@@ -171,98 +166,52 @@ async fn delete(writer: &mut CheckpointWriter, request: DeleteRequest, segment: 
     Ok(Ok(Reply::Done))
 }
 
-async fn prune(writer: &mut CheckpointWriter, request: PruneThreads) -> Result<Reply> {
-    let now = writer.clock.unix_micros();
-    let connection = &mut writer.connection;
-    let threads = json(&request.threads);
-    let (mut ghosts, mut free) = (Vec::new(), Vec::new());
-    let mut pruned = Pruned::default();
-    for rows in list(connection, &threads).await? {
-        let mut gone = gone(&rows, &request.policy, now);
-        let left = usize::try_from(request.limit - pruned.checkpoints).unwrap_or(usize::MAX);
-        pruned.more |= gone.len() > left;
-        gone.truncate(left);
-        pruned.checkpoints += gone.len() as u64;
-        split(&rows, &gone, &mut ghosts, &mut free);
-    }
-    let failed = || map_error("prune");
-    for (statement, ids) in [
-        ("UPDATE checkpoints SET ghost = 1 WHERE id IN (SELECT value FROM json_each(?1))", ghosts),
-        ("DELETE FROM checkpoints WHERE id IN (SELECT value FROM json_each(?1))", free),
-    ] {
-        if !ids.is_empty() {
-            sqlx::query(statement).bind(json(&ids)).execute(&mut *connection).await.map_err(failed())?;
-        }
-    }
-    let outcomes =
-        sqlx::query("DELETE FROM outcomes WHERE thread IN (SELECT value FROM json_each(?1)) AND until <= ?2")
-            .bind(threads)
-            .bind(now.cast_signed())
-            .execute(connection)
-            .await
-            .map_err(failed())?;
-    pruned.outcomes = outcomes.rows_affected();
-    Ok(Reply::Pruned(pruned))
-}
-
-async fn expire(writer: &mut CheckpointWriter) -> Result<Reply> {
-    let outcomes = sqlx::query(
-        "DELETE FROM outcomes WHERE (thread, key) IN \
-         (SELECT thread, key FROM outcomes WHERE until <= ?1 ORDER BY until LIMIT ?2)",
-    )
-    .bind(writer.clock.unix_micros().cast_signed())
-    .bind(EXPIRED_TOGETHER)
-    .execute(&mut writer.connection)
-    .await
-    .map_err(map_error("prune"))?;
-    let outcomes = outcomes.rows_affected();
-    Ok(Reply::Pruned(Pruned::new(0, outcomes, outcomes >= u64::from(EXPIRED_TOGETHER))))
-}
-
-/// A checkpoint as pruning sees it: id, version, base, when it was written, whether it is tagged, a ghost.
-type Listed = (i64, i64, i64, i64, u8, u8);
-
 /// The checkpoints of each thread, newest first.
-async fn list(connection: &mut SqliteConnection, threads: &str) -> Result<Vec<Vec<Listed>>> {
+async fn list(connection: &mut SqliteConnection, threads: &[i64]) -> Result<Reply> {
     // One row a thread instead of one a checkpoint: each row crosses a channel to sqlx's thread.
     let listed: Vec<String> = sqlx::query_scalar(
         "SELECT json_group_array(json_array(c.id, version, base, written, tags IS NOT NULL, ghost) \
            ORDER BY version DESC) \
          FROM json_each(?1) j CROSS JOIN checkpoints c ON c.thread = j.value GROUP BY c.thread",
     )
-    .bind(threads)
+    .bind(json(&threads))
     .fetch_all(connection)
     .await
     .map_err(map_error("prune"))?;
-    let parsed = listed.iter().map(|rows| serde_json::from_str(rows)).collect::<Result<_, _>>();
-    parsed.map_err(|error| Error::new(ErrorKind::Internal, "prune").with_source(error))
+    Ok(Reply::Listed(listed))
 }
 
-/// The versions that leave, oldest first.
-fn gone(rows: &[Listed], policy: &RetentionPolicy, now: u64) -> Vec<Version> {
-    let visible = rows.iter().filter(|(.., ghost)| *ghost == 0);
-    let candidates = visible.map(|(_, version, _, written, tagged, _)| {
-        Candidate::new(Version(version.cast_unsigned()), written.cast_unsigned(), *tagged != 0)
-    });
-    leaving(candidates, policy, now)
-}
-
-/// Ids of those that leave: a kept checkpoint builds on a ghost until a newer base frees it.
-fn split(rows: &[Listed], gone: &[Version], ghosts: &mut Vec<i64>, free: &mut Vec<i64>) {
-    if gone.is_empty() {
-        return;
-    }
-    let gone: BTreeSet<i64> = gone.iter().map(|version| version.0.cast_signed()).collect();
-    let stays = |(_, version, .., ghost): &&Listed| *ghost == 0 && !gone.contains(version);
-    let needed: Vec<(i64, i64)> =
-        rows.iter().filter(stays).map(|(_, version, base, ..)| (*base, *version)).collect();
-    for row in rows.iter().filter(|row| !stays(row)) {
-        let (id, version, .., ghost) = row;
-        let is_needed = needed.iter().any(|(base, top)| base <= version && version <= top);
-        if !is_needed {
-            free.push(*id);
-        } else if *ghost == 0 {
-            ghosts.push(*id);
+async fn remove(connection: &mut SqliteConnection, removal: Removal) -> Result<Reply> {
+    let mut removed = 0;
+    for (statement, ids) in [
+        ("UPDATE checkpoints SET ghost = 1 WHERE id IN (SELECT value FROM json_each(?1))", removal.ghosts),
+        ("DELETE FROM checkpoints WHERE id IN (SELECT value FROM json_each(?1))", removal.rows),
+    ] {
+        if !ids.is_empty() {
+            let done = sqlx::query(statement).bind(json(&ids)).execute(&mut *connection).await;
+            removed += done.map_err(map_error("prune"))?.rows_affected();
         }
     }
+    Ok(Reply::Removed(removed))
+}
+
+async fn expire(writer: &mut CheckpointWriter, threads: Option<Vec<i64>>, most: u32) -> Result<Reply> {
+    let statement = match threads {
+        Some(_) => {
+            "DELETE FROM outcomes WHERE (thread, key) IN (SELECT o.thread, o.key FROM json_each(?3) j \
+             CROSS JOIN outcomes o ON o.thread = j.value WHERE o.until <= ?1 LIMIT ?2)"
+        }
+        None => {
+            "DELETE FROM outcomes WHERE (thread, key) IN \
+             (SELECT thread, key FROM outcomes WHERE until <= ?1 ORDER BY until LIMIT ?2)"
+        }
+    };
+    let outcomes = sqlx::query(statement)
+        .bind(writer.clock.unix_micros().cast_signed())
+        .bind(most)
+        .bind(threads.map(|threads| json(&threads)))
+        .execute(&mut writer.connection)
+        .await
+        .map_err(map_error("prune"))?;
+    Ok(Reply::Removed(outcomes.rows_affected()))
 }

@@ -3,22 +3,20 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use agentscale_core::Result;
 use agentscale_core::checkpoint::{RetentionPolicy, Version};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::op::{PruneThreads, Reply, Request};
-use super::{PRUNED_TOGETHER, Shared};
+use super::{Shared, prune};
 use crate::retention::is_due;
 
 /// Threads that wait to be pruned, at most.
 const QUEUE: usize = 4_096;
 /// How long a thread waits for others to be pruned with. Checkpoints of the same time share pages of the
 /// file: removed together, they free whole pages instead of changing each page several times.
-const COMPANY: Duration = Duration::from_millis(200);
-/// The most checkpoints that one transaction removes.
-const BATCH: u64 = 4_096;
+const COMPANY: Duration = Duration::from_millis(20);
+/// Threads that are pruned together, at most.
+const TOGETHER: usize = 512;
 /// How often outcomes are looked at whose retention may have ended.
 const SWEEP: Duration = Duration::from_secs(600);
 
@@ -54,8 +52,11 @@ pub(super) async fn run(store: Weak<Shared>, mut due: mpsc::Receiver<i64>, polic
             count = gather(&mut due, &mut threads) => if count == 0 { return },
         }
         let Some(store) = store.upgrade() else { return };
-        let done =
-            if threads.is_empty() { expire(&store).await } else { prune(&store, threads, &policy).await };
+        let done = if threads.is_empty() {
+            prune::outcomes(&store, None).await.map(drop)
+        } else {
+            prune::checkpoints(&store, &threads, &policy, u64::MAX).await.map(drop)
+        };
         if let Err(error) = done {
             tracing::warn!(%error, "cannot prune checkpoints");
         }
@@ -64,36 +65,15 @@ pub(super) async fn run(store: Weak<Shared>, mut due: mpsc::Receiver<i64>, polic
 
 /// Waits for a thread, then a little for more; none once the store has ended.
 async fn gather(due: &mut mpsc::Receiver<i64>, threads: &mut Vec<i64>) -> usize {
-    let first = due.recv_many(threads, PRUNED_TOGETHER).await;
+    let first = due.recv_many(threads, TOGETHER).await;
     if first > 0 {
         let more = async {
-            while threads.len() < PRUNED_TOGETHER
-                && due.recv_many(threads, PRUNED_TOGETHER - threads.len()).await > 0
-            {}
+            while threads.len() < TOGETHER && due.recv_many(threads, TOGETHER - threads.len()).await > 0 {}
         };
         // Nobody else came in time.
         let _ = timeout(COMPANY, more).await;
+        threads.sort_unstable();
+        threads.dedup();
     }
     threads.len()
-}
-
-async fn prune(store: &Shared, threads: Vec<i64>, policy: &RetentionPolicy) -> Result<()> {
-    loop {
-        let request = PruneThreads { threads: threads.clone(), policy: policy.clone(), limit: BATCH };
-        match store.ask(Request::Prune(Box::new(request)), 0).await? {
-            Reply::Pruned(pruned) if pruned.more => {}
-            Reply::Pruned(_) => return Ok(()),
-            _ => return Err(Reply::unexpected()),
-        }
-    }
-}
-
-async fn expire(store: &Shared) -> Result<()> {
-    loop {
-        match store.ask(Request::Expire, 0).await? {
-            Reply::Pruned(pruned) if pruned.more => {}
-            Reply::Pruned(_) => return Ok(()),
-            _ => return Err(Reply::unexpected()),
-        }
-    }
 }
