@@ -59,3 +59,8 @@ pub mod prelude {
     /// The attribute that [`Agent`] and the other traits are implemented with.
     pub use async_trait::async_trait;
 }
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -345,7 +345,7 @@ async fn sweep(shared: Arc<Shared>, pools: Vec<Arc<dyn AnyPool>>) {
         shared.coarse_seconds.store(seconds, Ordering::Relaxed);
         let pressure = resident_bytes().is_some_and(|bytes| bytes > shared.config.memory_pressure_bytes);
         for pool in &pools {
-            pool.sweep(pressure);
+            pool.sweep(pressure).await;
             pool.clone().relieve();
         }
     }

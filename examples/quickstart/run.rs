@@ -24,6 +24,7 @@ use crate::progress::Progress;
 use crate::report::{Figures, Report};
 
 const DEFAULT_MODEL: &str = "gpt-4o-mini";
+const DEAD_LETTERS_A_PAGE: usize = 1_000;
 /// Longer than any run of these agents; a model that hangs ends it.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
@@ -121,8 +122,7 @@ async fn gather(
     };
 
     // What an earlier process could not do, with a model that did not answer, is tried again.
-    let letters = runtime.dead_letters(None, 1_000_000).await?.letters;
-    runtime.redrive(letters.iter().map(|letter| letter.message.id).collect()).await?;
+    redrive_all(runtime).await?;
 
     let bar = progress.bar("asking", 2 * agents as usize);
     while standing.answer.is_none() {
@@ -142,6 +142,16 @@ async fn gather(
     bar.finish_and_clear();
     coordinator.ask::<_, Standing>(Order::Shown).await?;
     Ok((standing, resumed))
+}
+
+async fn redrive_all(runtime: &Runtime) -> Result<()> {
+    let mut after = None;
+    loop {
+        let page = runtime.dead_letters(after, DEAD_LETTERS_A_PAGE).await?;
+        runtime.redrive(page.letters.iter().map(|letter| letter.message.id).collect()).await?;
+        let Some(next) = page.next else { return Ok(()) };
+        after = Some(next);
+    }
 }
 
 /// A turn that failed at every attempt ends the run: its cause is the error. The same command tries it again.

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use agentscale_core::{AgentKey, Tenant};
 use hashbrown::{DefaultHashBuilder, HashTable};
+use tokio::task::yield_now;
 
 use super::slot::Slot;
 
@@ -39,21 +40,38 @@ impl<S> Registry<S> {
         self.find(self.hash(tenant, key), tenant, key)
     }
 
-    /// Removes the agents that `gone` says are.
-    pub(super) fn retain(&self, mut stays: impl FnMut(&Arc<Slot<S>>) -> bool) {
+    /// Visits all agents; other tasks run in between.
+    pub(super) async fn visit(&self, mut visit: impl FnMut(&Arc<Slot<S>>)) {
         for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.retain(|slot| stays(slot));
-            let rehash = |slot: &Arc<Slot<S>>| self.hash(&slot.tenant, &slot.key);
-            if shard.capacity() > 4 * shard.len().max(16) {
-                shard.shrink_to_fit(rehash);
-            }
+            shard.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(&mut visit);
+            yield_now().await;
+        }
+    }
+
+    /// Keeps the agents that `stays` wants; other tasks run in between.
+    pub(super) async fn retain(&self, mut stays: impl FnMut(&Arc<Slot<S>>) -> bool) {
+        for shard in &self.shards {
+            self.retain_in(shard, &mut stays);
+            yield_now().await;
         }
     }
 
     pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<Slot<S>>)) {
         for shard in &self.shards {
             shard.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(&mut visit);
+        }
+    }
+
+    fn retain_in(
+        &self,
+        shard: &RwLock<HashTable<Arc<Slot<S>>>>,
+        stays: &mut impl FnMut(&Arc<Slot<S>>) -> bool,
+    ) {
+        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+        shard.retain(|slot| stays(slot));
+        let rehash = |slot: &Arc<Slot<S>>| self.hash(&slot.tenant, &slot.key);
+        if shard.capacity() > 4 * shard.len().max(16) {
+            shard.shrink_to_fit(rehash);
         }
     }
 

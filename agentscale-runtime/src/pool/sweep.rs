@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use agentscale_core::{AgentKey, Tenant};
+use async_trait::async_trait;
 
 use super::slot::Passivated;
 use super::{AgentPool, coarse_now};
@@ -19,12 +20,13 @@ pub(crate) struct SlotInfo {
     pub(crate) queued: usize,
 }
 
+#[async_trait]
 pub(crate) trait AnyPool: Debug + Send + Sync {
     fn options(&self) -> &Pool;
 
     /// Takes agents from memory: those idle for too long, those over the pool's limit, and under memory pressure
     /// the longer idle half.
-    fn sweep(&self, pressure: bool);
+    async fn sweep(&self, pressure: bool);
 
     /// Starts workers in place of those that are held by code that blocks.
     fn relieve(self: Arc<Self>);
@@ -38,17 +40,18 @@ pub(crate) trait AnyPool: Debug + Send + Sync {
     fn live(&self, tenant: &Tenant) -> Vec<(AgentKey, SlotInfo)>;
 }
 
+#[async_trait]
 impl<A: Agent> AnyPool for AgentPool<A> {
     fn options(&self) -> &Pool {
         &self.options
     }
 
-    fn sweep(&self, pressure: bool) {
+    async fn sweep(&self, pressure: bool) {
         let now = coarse_now(&self.runtime);
         let idle_seconds = u32::try_from(self.options.idle_timeout.as_secs()).unwrap_or(u32::MAX);
         let idle_before = now.checked_sub(idle_seconds);
         let mut idle = Vec::new();
-        self.registry.for_each(|slot| idle.extend(slot.idle_since()));
+        self.registry.visit(|slot| idle.extend(slot.idle_since())).await;
         let halved = if pressure { idle.len().div_ceil(2) } else { 0 };
         let over = idle.len().saturating_sub(self.options.max_active);
         let mut surplus = Surplus::of(idle, halved.max(over));
@@ -56,7 +59,7 @@ impl<A: Agent> AnyPool for AgentPool<A> {
             return;
         }
         let mut passivated = 0;
-        self.registry.retain(|slot| {
+        let sweep = self.registry.retain(|slot| {
             let goes = |last| idle_before.is_some_and(|before| last <= before) || surplus.takes(last);
             match slot.passivate(goes) {
                 Passivated::Stays => true,
@@ -67,6 +70,7 @@ impl<A: Agent> AnyPool for AgentPool<A> {
                 Passivated::Cold => false,
             }
         });
+        sweep.await;
         self.runtime.counters.passivated.fetch_add(passivated, Ordering::Relaxed);
     }
 
