@@ -154,6 +154,7 @@ mod tests {
         clock.observe(far, 9_600_000).unwrap();
         assert!(clock.stamp(9_600_000) > far);
     }
+
     #[test]
     fn no_stamp_and_no_wall_clock_takes_a_clock_to_its_end() {
         let clock = HybridClock::new(1).with_max_ahead(Duration::MAX);

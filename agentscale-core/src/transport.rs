@@ -110,7 +110,8 @@ pub trait Transport: Debug + Send + Sync + 'static {
     async fn attach(&self, subscription: Subscription, inbox: Arc<dyn Inbox>) -> Result<Attachment>;
 }
 
-/// Takes deliveries. Called on the transport's own path, so it neither blocks, waits nor panics.
+/// Takes deliveries. Called on the transport's own path, so it neither blocks, waits nor panics; it handles a message
+/// there only where the [delivery lends its thread](Delivery::lends_thread).
 pub trait Inbox: Debug + Send + Sync + 'static {
     /// Takes a delivery or gives it back with the reason.
     ///

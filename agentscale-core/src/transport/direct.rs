@@ -111,9 +111,6 @@ impl DirectTransport {
                 .with_context("bytes", bytes)
                 .with_context("limit", self.shared.config.max_message_bytes));
         }
-        if message.deadline.is_none() {
-            return Ok((bytes, DEFAULT_REQUEST_TIMEOUT));
-        }
         let left = match message.deadline {
             None => DEFAULT_REQUEST_TIMEOUT,
             Some(_) => message.time_left(self.shared.clock.unix_micros(), DEFAULT_REQUEST_TIMEOUT)?,
