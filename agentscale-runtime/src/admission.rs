@@ -29,7 +29,7 @@ impl Admission {
 
     /// Turns that are admitted now.
     pub(crate) fn turns(&self) -> usize {
-        turns(self.held.load(Ordering::Acquire)) as usize
+        turns(self.held.load(Ordering::SeqCst)) as usize
     }
 
     fn admit(&self, bytes: u64) -> Result<()> {
@@ -47,7 +47,7 @@ impl Admission {
 
     /// Gives back what was admitted; `true` where nothing is left.
     fn release(&self, bytes: u64) -> bool {
-        turns(self.held.fetch_sub(ONE_TURN + bytes, Ordering::Release)) == 1
+        turns(self.held.fetch_sub(ONE_TURN + bytes, Ordering::SeqCst)) == 1
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct BlockingPool {
 
 impl BlockingPool {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { threads: Arc::new(Semaphore::new(threads)) }
+        Self { threads: Arc::new(Semaphore::new(threads.min(Semaphore::MAX_PERMITS))) }
     }
 
     /// Runs `work` on a blocking thread once one is free. Work that has begun is not stopped by a dropped future.

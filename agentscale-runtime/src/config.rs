@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use agentscale_core::checkpoint::{Durability, RetentionPolicy};
 use agentscale_core::transport::MailboxLimits;
+use agentscale_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::Machine;
@@ -48,6 +49,23 @@ impl Default for RuntimeConfig {
             max_call_depth: 16,
             supervision: SupervisionConfig::default(),
         }
+    }
+}
+
+impl RuntimeConfig {
+    /// Refuses limits that let no turn run.
+    pub(crate) fn check(&self) -> Result<()> {
+        let limits = [
+            ("max_concurrent_turns", self.max_concurrent_turns),
+            ("max_waiting_turns", self.max_waiting_turns),
+            ("max_waiting_bytes", self.max_waiting_bytes),
+            ("blocking_threads", self.blocking_threads),
+        ];
+        limits.into_iter().find(|(_, limit)| *limit == 0).map_or(Ok(()), |(option, _)| {
+            Err(Error::new(ErrorKind::InvalidInput, "start runtime")
+                .with_context("option", option)
+                .with_context("reason", "zero lets no turn run"))
+        })
     }
 }
 

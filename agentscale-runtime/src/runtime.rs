@@ -18,7 +18,7 @@ use agentscale_core::{
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -107,8 +107,10 @@ impl Shared {
         }
     }
 
+    /// Whether no new messages are taken. A turn that ends reads this after it has given its place back, and a drain
+    /// counts places after it has set it; one order of both, so that the last turn and the drain see each other.
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -268,20 +270,20 @@ impl Runtime {
         Ok(ids.len())
     }
 
-    /// Forgets checkpoints of one pool's threads by the pool's policy, for one tenant.
+    /// Forgets checkpoints of one agent by its pool's policy.
     ///
     /// # Errors
     /// `not_found` for a type without a pool; `unsupported` without a store; what the store gives.
     pub async fn prune(&self, agent: &AgentId) -> Result<Pruned> {
         let policy = self.pool(&agent.agent_type)?.options().retention.clone();
-        self.store("prune thread")?.prune(PruneRequest::thread(agent.clone(), policy)).await
+        let request = PruneRequest::thread(agent.clone(), policy);
+        self.patiently("prune thread", self.store("prune thread")?.prune(request)).await
     }
 
     /// Stops taking messages from outside, lets the turns in flight end, and cuts off what is left after `patience`.
     /// Messages that are cut off stay in the outbox that they came from; those of the host become dead letters.
     pub async fn drain(&self, patience: Duration) -> Drained {
         let shared = &self.inner.shared;
-        let ends = Instant::now() + patience;
         shared.draining.store(true, Ordering::SeqCst);
         let quiet = async {
             loop {
@@ -294,7 +296,7 @@ impl Runtime {
                 idle.await;
             }
         };
-        let in_time = timeout_at(ends, quiet).await;
+        let in_time = timeout(patience, quiet).await;
         let cut_off = match in_time {
             Ok(()) => 0,
             Err(_) => shared.admission.turns(),

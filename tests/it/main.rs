@@ -18,6 +18,7 @@ mod quickstart;
 mod scene;
 mod shutdown;
 mod stamps;
+mod start;
 mod steps;
 mod streams;
 mod threads;

@@ -35,6 +35,14 @@ async fn a_drain_lets_turns_end_refuses_the_host_and_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_drain_without_an_end_ends_once_nothing_is_left() {
+    let runtime = describe(InMemoryCheckpointStore::new(), &World::default()).start().await.unwrap();
+    worker(&runtime, "alice").tell(vec![Do::Sleep(Duration::from_secs(5))]).await.unwrap();
+    assert_eq!(runtime.drain(Duration::MAX).await.cut_off, 0);
+    assert_eq!(runtime.stats().turns, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_cuts_off_what_does_not_end_reports_it_and_keeps_its_messages() {
     let store: Arc<dyn CheckpointStore> = Arc::new(InMemoryCheckpointStore::new());
     let world = World::default();

@@ -150,7 +150,8 @@ impl RuntimeBuilder {
     /// Starts the runtime: pools take messages, and what an earlier process left in the outbox is sent again.
     ///
     /// # Errors
-    /// `invalid_input` for a pool's name that is none or stands twice, or a pool that keeps state without a store;
+    /// `invalid_input` for a pool's name that is none or stands twice, a pool that keeps state without a store, or a
+    /// limit that lets no turn run;
     /// `unsupported` for a level of durability that the store cannot reach; `already_exists` where another process
     /// runs on the state folder; what the transport gives.
     pub async fn start(self) -> Result<Runtime> {
@@ -216,6 +217,7 @@ impl RuntimeBuilder {
     }
 
     fn check(&self) -> Result<()> {
+        self.config.as_ref().map_or(Ok(()), RuntimeConfig::check)?;
         let refused = |name: &str, reason: &'static str| {
             Error::new(ErrorKind::InvalidInput, "start runtime")
                 .with_context("pool", name)
