@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agentscale_core::{Error, ErrorKind, Result};
+use agentscale_store::sqlite::map_error;
 use sqlx::SqliteConnection;
 
 use super::write;
 use crate::index::{Change, IndexConfig, VectorIndex, vector};
-use agentscale_store::sqlite::map_error;
 
 const FOLLOW: &str = "follow knowledge";
 const VECTORS: i64 = 1_000;

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use agentscale_core::knowledge::{Entry, EntryId, EntryVersion, Metadata, MetadataValue, StoredEntry};
 use agentscale_core::{Error, ErrorKind, Result};
+use agentscale_store::sqlite::map_error;
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::filter::{BOOL, NUMBER};
 use crate::index::vector;
-use agentscale_store::sqlite::map_error;
 
 /// The columns that [`stored`] reads, of `versions v`. The vector comes last, where it is asked for.
 pub(super) const COLUMNS: &str = "v.item, v.id, v.version, v.put_at, v.text, ";

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use agentscale_core::{Error, ErrorKind, Result};
+use agentscale_store::sqlite::map_error;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::config::EmbeddedBuilder;
 use super::transaction;
-use agentscale_store::sqlite::map_error;
 
 const OPEN: &str = "open knowledge";
 /// Marks the file as this crate's in SQLite's header.

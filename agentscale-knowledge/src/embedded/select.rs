@@ -2,6 +2,7 @@
 
 use agentscale_core::knowledge::{Filter, StoredEntry};
 use agentscale_core::{Error, ErrorKind, Result};
+use agentscale_store::sqlite::map_error;
 use futures::TryStreamExt;
 use roaring::RoaringBitmap;
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
@@ -9,7 +10,6 @@ use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 use super::filter;
 use super::rows::{self, COLUMNS, json_list};
 use crate::index::vector;
-use agentscale_store::sqlite::map_error;
 
 const QUERY: &str = "query knowledge";
 

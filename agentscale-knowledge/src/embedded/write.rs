@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use agentscale_core::knowledge::{Entry, EntryVersion, MetadataValue};
 use agentscale_core::{Error, ErrorKind, Result};
+use agentscale_store::sqlite::map_error;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::filter::{BOOL, NUMBER, TEXT};
 use super::rows::json_list;
 use super::transaction;
 use crate::index::vector;
-use agentscale_store::sqlite::map_error;
 
 const PUT: &str = "put knowledge";
 const DELETE: &str = "delete knowledge";
