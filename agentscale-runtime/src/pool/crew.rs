@@ -9,6 +9,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::iter::repeat_n;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -79,8 +80,9 @@ impl<W> Crew<W> {
         for home in self.homes() {
             let mut front = self.lock(home);
             if !front.ready.is_empty() && front.taken == front.taken_before {
-                front.workers += front.ready.len();
-                wanted.extend(front.ready.iter().map(|_| home));
+                let more = front.ready.len().min(BACKLOG);
+                front.workers += more;
+                wanted.extend(repeat_n(home, more));
             }
             front.taken_before = front.taken;
         }
@@ -216,9 +218,6 @@ impl<'a, W> Place<'a, W> {
             front.workers += 1;
             self.at = At::Front;
         }
-        if !self.crew.pace.is_quick() {
-            self.step_out(front);
-        }
         front.pop()
     }
 
@@ -227,6 +226,12 @@ impl<'a, W> Place<'a, W> {
         let is_quick = self.crew.pace.is_quick();
         let others = self.crew.homes().filter(|home| is_quick && *home != self.home);
         others.into_iter().find_map(|home| self.crew.lock(home).pop())
+    }
+
+    /// The worker is about to run an agent's turns; in a slow pool it leaves before.
+    #[must_use]
+    pub(super) fn begin(&mut self) -> Option<Home> {
+        if self.crew.pace.is_quick() { None } else { self.leave() }
     }
 
     /// The worker stays with an agent that waits; names the queue where it starts another one.

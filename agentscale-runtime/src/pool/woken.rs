@@ -201,7 +201,8 @@ impl<A: Agent, F: Future<Output = Result<Done>>> Future for InPlace<'_, '_, A, F
         if let Some(began) = began {
             pool.crew.pace.record(began.elapsed());
         }
-        if finished.is_pending()
+        // One who has just shown that the pool is slow is followed by turns as long.
+        if (finished.is_pending() || !pool.crew.pace.is_quick())
             && let Some(home) = self.place.leave()
         {
             pool.start_worker(home);

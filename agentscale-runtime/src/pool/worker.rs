@@ -70,6 +70,9 @@ async fn work<A: Agent>(pool: Arc<AgentPool<A>>, home: Home) {
             next => next,
         };
         let Some(Wake { slot, activation, first }) = next else { return };
+        if let Some(home) = place.begin() {
+            pool.start_worker(home);
+        }
         let run = pin!(Woken::new(&pool, slot, activation).run(first, &mut place));
         if AssertUnwindSafe(run).catch_unwind().await.is_err() {
             tracing::error!(agent_type = %pool.agent_type, "panic outside of a turn");

@@ -18,7 +18,10 @@ const ALL: usize = 4;
 #[derive(Clone, Copy)]
 enum Turn {
     Ends,
+    /// For all others.
     Waits,
+    /// As well, and shows before that the pool is slow.
+    Drags,
 }
 
 struct Scene {
@@ -38,12 +41,18 @@ impl Scene {
     fn work(self: &Arc<Self>, home: Home, started: &mut Vec<thread::JoinHandle<()>>) {
         let mut place = Place::at_front(&self.crew, home);
         while let Some(turn) = place.take().or_else(|| block_on(place.rest())) {
-            let all = self.taken.fetch_add(1, Ordering::SeqCst) + 1;
-            if matches!(turn, Turn::Waits) {
-                started.extend(place.leave().map(|home| self.start(home)));
-            }
-            if all == ALL {
+            if self.taken.fetch_add(1, Ordering::SeqCst) + 1 == ALL {
                 self.crew.close();
+            }
+            started.extend(place.begin().map(|home| self.start(home)));
+            if matches!(turn, Turn::Drags) {
+                self.crew.pace.record(Duration::from_secs(1));
+            }
+            if matches!(turn, Turn::Drags | Turn::Waits) {
+                started.extend(place.leave().map(|home| self.start(home)));
+                while self.taken.load(Ordering::SeqCst) < ALL {
+                    thread::yield_now();
+                }
             }
         }
     }
@@ -60,10 +69,14 @@ impl Scene {
 
 #[test]
 fn no_woken_agent_is_left_without_a_worker() {
-    for (threads, is_quick) in [(1, true), (2, true), (2, false)] {
+    let gentle = [[Turn::Ends, Turn::Waits], [Turn::Waits, Turn::Ends]];
+    let dragging = [[Turn::Drags, Turn::Waits], [Turn::Waits, Turn::Ends]];
+    for (threads, is_quick, turns) in
+        [(1, true, gentle), (2, true, gentle), (2, false, gentle), (1, true, dragging), (2, true, dragging)]
+    {
         let interleaved = move || {
             let scene = Scene::new(threads, is_quick);
-            let senders: Vec<_> = [[Turn::Ends, Turn::Waits], [Turn::Waits, Turn::Ends]]
+            let senders: Vec<_> = turns
                 .into_iter()
                 .zip([Home(0), Home(threads - 1)])
                 .map(|(turns, home)| {
