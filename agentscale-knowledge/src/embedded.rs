@@ -268,7 +268,7 @@ async fn lock(builder: &EmbeddedBuilder) -> Result<File> {
             Ok(()) => return Ok(file),
             Err(std::fs::TryLockError::Error(error)) => return Err(failed(error)),
             Err(std::fs::TryLockError::WouldBlock) if Instant::now() >= until => {
-                return Err(Error::new(ErrorKind::Conflict, "open knowledge")
+                return Err(Error::new(ErrorKind::AlreadyExists, "open knowledge")
                     .with_context("reason", "in use")
                     .with_context("path", builder.folder.display()));
             }

@@ -24,7 +24,7 @@ pub struct RuntimeConfig {
     pub turn_timeout: Duration,
     /// How long one store operation may take: 30 s by default.
     pub store_timeout: Duration,
-    /// How often idle agents are looked for: 1 s by default.
+    /// How often idle agents are looked for, and workers that are held by code which blocks: 1 s by default.
     pub sweep_interval: Duration,
     /// Resident bytes over which idle agents are passivated early. Default: 80 % of the machine's or cgroup's memory.
     pub memory_pressure_bytes: u64,

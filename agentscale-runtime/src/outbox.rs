@@ -1,6 +1,6 @@
 //! What leaves after a commit, and what stays in the store's outbox until its receiver has taken it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agentscale_core::checkpoint::{CheckpointStore, DeadLetter, OutboxCursor, OutboxEntry};
@@ -32,6 +32,8 @@ pub(crate) struct Outbox {
     counters: Arc<Counters>,
     ledger: Ledger,
     left_behind: Notify,
+    /// Handled, while the store could not be told.
+    unsettled: Mutex<Vec<MessageId>>,
 }
 
 /// How a pass over the store's outbox went.
@@ -48,8 +50,8 @@ impl Outbox {
         patience: Duration,
         counters: Arc<Counters>,
     ) -> Self {
-        let (ledger, left_behind) = (Ledger::default(), Notify::new());
-        Self { transport, store, clock, patience, counters, ledger, left_behind }
+        let (ledger, left_behind, unsettled) = (Ledger::default(), Notify::new(), Mutex::default());
+        Self { transport, store, clock, patience, counters, ledger, left_behind, unsettled }
     }
 
     /// A turn is about to commit these messages.
@@ -137,6 +139,10 @@ impl Outbox {
 
     /// Sends what is not in hand.
     async fn pass(&self, store: &dyn CheckpointStore) -> Result<Passed> {
+        let unsettled = std::mem::take(&mut *self.unsettled());
+        if !unsettled.is_empty() {
+            self.settle(unsettled).await;
+        }
         self.ledger.begin_pass();
         let mut passed = Passed { all_sent: true, any_sent: false };
         let mut after: Option<OutboxCursor> = None;
@@ -224,8 +230,16 @@ impl Outbox {
         let Some(store) = &self.store else { return };
         match within(self.patience, "settle outbox", store.settle_outbox(ids.clone())).await {
             Ok(()) => ids.iter().for_each(|id| self.ledger.settled(*id)),
-            // They stay in hand, and are sent again at the next start under the same ids.
-            Err(error) => tracing::warn!(%error, "outbox messages not settled"),
+            // They stay in hand until the store can be told, or are sent again at the next start under the same ids.
+            Err(error) => {
+                tracing::warn!(%error, "outbox messages not settled");
+                self.unsettled().extend(ids);
+                self.left_behind.notify_one();
+            }
         }
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, Vec<MessageId>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

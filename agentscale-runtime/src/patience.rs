@@ -7,7 +7,14 @@ use std::time::Duration;
 
 use agentscale_core::{Error, ErrorKind, Result};
 use futures::poll;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+
+/// The moment after `wait`. One beyond what the clock can tell is as good as never.
+pub(crate) fn moment_after(wait: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or_else(|| now + NEVER)
+}
 
 /// Waits for `work` no longer than `limit`. What is ready at once costs no timer.
 pub(crate) async fn within<T>(

@@ -59,7 +59,14 @@ impl Permits {
     fn enqueue(self: &Arc<Self>, class: usize) -> oneshot::Receiver<Permit> {
         let (sender, receiver) = oneshot::channel();
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        queues[class].push_back(sender);
+        let queue = &mut queues[class];
+        if queue.len() == queue.capacity() {
+            // Who has gone makes room before the queue grows.
+            let all = queue.len();
+            queue.retain(|waiter| !waiter.is_closed());
+            self.waiting.fetch_sub(all - queue.len(), Ordering::SeqCst);
+        }
+        queue.push_back(sender);
         self.waiting.fetch_add(1, Ordering::SeqCst);
         drop(queues);
         // A permit that came back before this waiter stood in the queue is handed on now.

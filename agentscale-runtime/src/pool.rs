@@ -1,4 +1,4 @@
-//! The agents of one type: their registry, their mailboxes, and the tasks that run the woken ones.
+//! The agents of one type: their registry, their mailboxes, and the workers that run the woken ones.
 
 use std::fmt;
 use std::sync::Arc;

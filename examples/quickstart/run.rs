@@ -25,6 +25,9 @@ use crate::report::{Figures, Report};
 
 const DEFAULT_MODEL: &str = "gpt-4o-mini";
 const DEAD_LETTERS_A_PAGE: usize = 1_000;
+/// How often, and how long each time, the coordinator is asked how the run stands.
+const LOOKS_EVERY: Duration = Duration::from_secs(5);
+const LOOKS_FOR: Duration = Duration::from_millis(500);
 /// Longer than any run of these agents; a model that hangs ends it.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
@@ -114,7 +117,7 @@ async fn gather(
     let coordinator = runtime.agent(tenant, COORDINATOR, run)?;
     let before = runtime.inspect(coordinator.id()).await?.version.unwrap_or(0);
     let begin = Order::Begin { question: question.to_owned(), agents };
-    let mut standing: Standing = coordinator.ask(begin).await?;
+    let mut standing: Standing = coordinator.ask(begin.clone()).await?;
     let after = runtime.inspect(coordinator.id()).await?.version.unwrap_or(0);
     let resumed = match before == after {
         true => committed_turns(runtime, tenant, run, standing.generation).await?,
@@ -125,6 +128,7 @@ async fn gather(
     redrive_all(runtime).await?;
 
     let bar = progress.bar("asking", 2 * agents as usize);
+    let mut looked = Instant::now();
     while standing.answer.is_none() {
         tokio::select! {
             delivery = answers.next() => {
@@ -136,6 +140,12 @@ async fn gather(
             () = tokio::time::sleep(Duration::from_millis(100)) => {
                 bar.set_position(runtime.stats().turns);
                 refuse_dead_letters(runtime).await?;
+                if looked.elapsed() > LOOKS_EVERY {
+                    // The answer's event may have been missed. A coordinator that waits for its model is asked again.
+                    let asked = coordinator.clone().with_timeout(LOOKS_FOR).ask(begin.clone()).await;
+                    standing = asked.unwrap_or(standing);
+                    looked = Instant::now();
+                }
             }
         }
     }

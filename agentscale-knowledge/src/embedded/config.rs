@@ -124,8 +124,8 @@ impl EmbeddedBuilder {
     /// Opens the folder, or creates it, and brings the index up to date with the database.
     ///
     /// # Errors
-    /// `invalid_input` without an embedder and without a length of vectors; `conflict` when the folder is
-    /// in use or was filled by another embedder; `corrupt` for a database that cannot be read;
+    /// `invalid_input` without an embedder and without a length of vectors; `already_exists` when the
+    /// folder is in use; `conflict` when it was filled by another embedder; `corrupt` for a database that cannot be read;
     /// `unsupported` for one of a newer version; `unavailable` when the folder cannot be used. None of
     /// these changes what was in the folder.
     pub async fn open(self) -> Result<EmbeddedKnowledge> {

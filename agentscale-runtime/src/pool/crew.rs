@@ -38,13 +38,21 @@ struct Front<W> {
     ready: VecDeque<W>,
     /// Workers that are about to take an agent, or run one that has not waited yet.
     workers: usize,
-    /// Whether one of them is a worker that rested and has not noticed yet.
-    is_called: bool,
-    /// One worker rests when there is nothing to do.
-    resting: Option<Waker>,
+    /// One worker rests when there is nothing to do. It is called by removing it here.
+    resting: Option<Resting>,
+    rested: u64,
     is_closed: bool,
     taken: u64,
     taken_before: u64,
+}
+
+/// Names one rest of one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ticket(u64);
+
+struct Resting {
+    ticket: Ticket,
+    waker: Waker,
 }
 
 impl<W> Crew<W> {
@@ -52,8 +60,8 @@ impl<W> Crew<W> {
         let front = || Front {
             ready: VecDeque::new(),
             workers: 0,
-            is_called: false,
             resting: None,
+            rested: 0,
             is_closed: false,
             taken: 0,
             taken_before: 0,
@@ -94,10 +102,10 @@ impl<W> Crew<W> {
         for home in self.homes() {
             let mut front = self.lock(home);
             front.is_closed = true;
-            let resting = front.resting.take();
+            let waker = front.resting.as_ref().map(|resting| resting.waker.clone());
             drop(front);
-            if let Some(resting) = resting {
-                resting.wake();
+            if let Some(waker) = waker {
+                waker.wake();
             }
         }
     }
@@ -111,9 +119,8 @@ impl<W> Crew<W> {
         }
         front.workers += 1;
         let Some(resting) = front.resting.take() else { return Some(home) };
-        front.is_called = true;
         drop(front);
-        resting.wake();
+        resting.waker.wake();
         None
     }
 
@@ -163,7 +170,7 @@ pub(super) struct Place<'a, W> {
 enum At {
     Front,
     Aside,
-    Rest,
+    Rest(Ticket),
 }
 
 impl<'a, W> Place<'a, W> {
@@ -190,21 +197,29 @@ impl<'a, W> Place<'a, W> {
 
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Option<W>> {
         let mut front = self.crew.lock(self.home);
-        if self.at == At::Rest {
-            self.at = if std::mem::take(&mut front.is_called) { At::Front } else { At::Aside };
-        }
+        self.wake_up(&mut front);
         let next = self.take_from(&mut front);
         if next.is_some() {
             return Poll::Ready(next);
         }
         self.step_out(&mut front);
-        let rests_another = front.resting.as_ref().is_some_and(|resting| !resting.will_wake(context.waker()));
-        if front.is_closed || rests_another {
+        if front.is_closed || front.resting.is_some() {
             return Poll::Ready(None);
         }
-        front.resting = Some(context.waker().clone());
-        self.at = At::Rest;
+        front.rested += 1;
+        let ticket = Ticket(front.rested);
+        front.resting = Some(Resting { ticket, waker: context.waker().clone() });
+        self.at = At::Rest(ticket);
         Poll::Pending
+    }
+
+    /// A worker that rested stands at the front if it was called, and aside if it woke by itself.
+    fn wake_up(&mut self, front: &mut Front<W>) {
+        let At::Rest(ticket) = self.at else { return };
+        self.at = match front.resting.take_if(|resting| resting.ticket == ticket) {
+            Some(_) => At::Aside,
+            None => At::Front,
+        };
     }
 
     fn take_from(&mut self, front: &mut Front<W>) -> Option<W> {
@@ -264,12 +279,7 @@ impl<W> Drop for Place<'_, W> {
             return;
         }
         let mut front = self.crew.lock(self.home);
-        if self.at == At::Rest {
-            front.resting = None;
-            if std::mem::take(&mut front.is_called) {
-                self.at = At::Front;
-            }
-        }
+        self.wake_up(&mut front);
         self.step_out(&mut front);
         let left = if front.workers == 0 { std::mem::take(&mut front.ready) } else { VecDeque::new() };
         drop(front);

@@ -14,6 +14,7 @@ use super::activation::Activation;
 use super::repeat::turn_id;
 use super::woken::Woken;
 use crate::agent::{Agent, Outcome};
+use crate::patience::moment_after;
 use crate::permits::{Gated, Waits};
 use crate::stats::count;
 use crate::turn::{DurableTurn, Turn, TurnContext};
@@ -67,10 +68,10 @@ impl<A: Agent> Woken<'_, A> {
         runtime.observe(message.stamp);
         let ends = match message.deadline {
             None => None,
-            Some(_) => Some(
-                Instant::now()
-                    + message.time_left(runtime.clock.unix_micros(), runtime.config.turn_timeout)?,
-            ),
+            Some(_) => {
+                let left = message.time_left(runtime.clock.unix_micros(), runtime.config.turn_timeout)?;
+                Some(moment_after(left))
+            }
         };
         let waits = Waits::default();
         let mut handle = pin!(self.handle(message, ends, &waits));
@@ -78,7 +79,7 @@ impl<A: Agent> Woken<'_, A> {
         if let Poll::Ready(handled) = futures::poll!(handle.as_mut()) {
             return handled;
         }
-        let ends = ends.unwrap_or_else(|| Instant::now() + runtime.config.turn_timeout);
+        let ends = ends.unwrap_or_else(|| moment_after(runtime.config.turn_timeout));
         // Boxed: the future of a turn is made for each, and most never come here.
         let cut_off = Box::pin(async {
             tokio::select! {

@@ -43,7 +43,7 @@ impl<S> Inner<S> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Idle,
-    /// A task runs the agent and owns its activation.
+    /// A worker runs the agent, or is about to, and owns its activation.
     Woken,
     /// Taken from the registry; who finds this looks again.
     Gone,
@@ -58,7 +58,7 @@ struct Mailbox {
 /// What became of a message for a slot.
 pub(super) enum Taken<S> {
     Queued,
-    /// The caller starts the task; it begins with this message.
+    /// The caller gives it to the workers; they begin with this message.
     Wakes(Queued, Option<Box<Activation<S>>>),
     Gone(Queued),
     Refused(Queued, Error),
@@ -118,7 +118,7 @@ impl<S> Slot<S> {
         next
     }
 
-    /// Ends a task that could not go on: what waits in the mailbox is given back, the activation is lost.
+    /// Ends a run that could not go on: what waits in the mailbox is given back, the activation is lost.
     pub(super) fn give_up(&self) -> Vec<Queued> {
         let mut inner = self.lock();
         inner.phase = Phase::Idle;

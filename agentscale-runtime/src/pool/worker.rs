@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use futures::FutureExt;
 
@@ -36,7 +36,12 @@ impl<A: Agent> AgentPool<A> {
 
     /// Starts a worker that the crew has counted.
     pub(super) fn start_worker(self: &Arc<Self>, home: Home) {
-        self.runtime.tasks.spawn_on(work(self.clone(), home), &self.runtime.tokio);
+        let worker = Worker { pool: self.clone(), home, has_begun: false };
+        self.runtime.tasks.spawn_on(worker.run(), &self.runtime.tokio);
+    }
+
+    fn tell_of_panic(&self) {
+        tracing::error!(agent_type = %self.agent_type, "panic outside of a turn");
     }
 
     /// Begins a turn on the thread of its caller, who waits for it anyway; it goes on in a task of its own if it has
@@ -53,29 +58,51 @@ impl<A: Agent> AgentPool<A> {
             woken.rest();
         });
         let tokio = self.runtime.tokio.enter();
-        let first_stretch = turn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let mut context = Context::from_waker(Waker::noop());
+        let first_stretch = catch_unwind(AssertUnwindSafe(|| turn.as_mut().poll(&mut context)));
         drop(tokio);
-        if first_stretch.is_pending() {
+        match first_stretch {
+            Ok(Poll::Ready(())) => {}
             // Polled again at once, with the task's waker.
-            self.runtime.tasks.spawn_on(turn, &self.runtime.tokio);
+            Ok(Poll::Pending) => drop(self.runtime.tasks.spawn_on(turn, &self.runtime.tokio)),
+            Err(_) => self.tell_of_panic(),
         }
     }
 }
 
-async fn work<A: Agent>(pool: Arc<AgentPool<A>>, home: Home) {
-    let mut place = Place::at_front(&pool.crew, home);
-    loop {
-        let next = match place.take() {
-            None => place.rest().await,
-            next => next,
-        };
-        let Some(Wake { slot, activation, first }) = next else { return };
-        if let Some(home) = place.begin() {
-            pool.start_worker(home);
+/// A worker before it is at work. Where tokio is shutting down it never is, and gives its place back.
+struct Worker<A: Agent> {
+    pool: Arc<AgentPool<A>>,
+    home: Home,
+    has_begun: bool,
+}
+
+impl<A: Agent> Worker<A> {
+    async fn run(mut self) {
+        self.has_begun = true;
+        let pool = &self.pool;
+        let mut place = Place::at_front(&pool.crew, self.home);
+        loop {
+            let next = match place.take() {
+                None => place.rest().await,
+                next => next,
+            };
+            let Some(Wake { slot, activation, first }) = next else { return };
+            if let Some(home) = place.begin() {
+                pool.start_worker(home);
+            }
+            let run = pin!(Woken::new(pool, slot, activation).run(first, &mut place));
+            if AssertUnwindSafe(run).catch_unwind().await.is_err() {
+                pool.tell_of_panic();
+            }
         }
-        let run = pin!(Woken::new(&pool, slot, activation).run(first, &mut place));
-        if AssertUnwindSafe(run).catch_unwind().await.is_err() {
-            tracing::error!(agent_type = %pool.agent_type, "panic outside of a turn");
+    }
+}
+
+impl<A: Agent> Drop for Worker<A> {
+    fn drop(&mut self) {
+        if !self.has_begun {
+            drop(Place::at_front(&self.pool.crew, self.home));
         }
     }
 }

@@ -206,8 +206,16 @@ impl RuntimeBuilder {
         for (name, _, make) in self.pools {
             let agent_type = AgentType::new(name)?;
             let (pool, inbox) = make(shared.clone(), agent_type.clone());
-            attachments.push(shared.transport.attach(Subscription::pool(agent_type.clone()), inbox).await?);
+            let attached = shared.transport.attach(Subscription::pool(agent_type.clone()), inbox).await;
             pools.insert(agent_type, pool);
+            match attached {
+                Ok(attachment) => attachments.push(attachment),
+                Err(error) => {
+                    shared.stop();
+                    pools.values().for_each(|pool: &Arc<dyn AnyPool>| pool.close());
+                    return Err(error);
+                }
+            }
         }
         shared.tasks.spawn(shared.outbox.clone().run(shared.stop.clone()));
         shared.tasks.spawn(sweep(shared.clone(), pools.values().cloned().collect()));

@@ -72,10 +72,10 @@ async fn a_dropped_store_lets_go_of_its_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_in_use_or_of_another_embedder_is_a_conflict() {
+async fn a_folder_in_use_is_taken_already_and_one_of_another_embedder_is_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let knowledge = open(folder.path()).await.unwrap();
-    assert_eq!(open(folder.path()).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(open(folder.path()).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     knowledge.close().await.unwrap();
 
     let other = EmbeddedKnowledge::builder(folder.path()).embedder(LexicalEmbedder::default());

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use shuttle::future::block_on;
 use shuttle::sync::Arc;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
@@ -10,9 +11,9 @@ use shuttle::{check_random, thread};
 
 use super::*;
 
-const INTERLEAVINGS: usize = 5_000;
+const INTERLEAVINGS: usize = 2_000;
 /// The turns of a scene, after which its workers rest no more.
-const ALL: usize = 4;
+const ALL: usize = 6;
 
 /// What a worker finds at an agent.
 #[derive(Clone, Copy)]
@@ -69,8 +70,8 @@ impl Scene {
 
 #[test]
 fn no_woken_agent_is_left_without_a_worker() {
-    let gentle = [[Turn::Ends, Turn::Waits], [Turn::Waits, Turn::Ends]];
-    let dragging = [[Turn::Drags, Turn::Waits], [Turn::Waits, Turn::Ends]];
+    let gentle = [[Turn::Ends, Turn::Waits, Turn::Ends], [Turn::Waits, Turn::Ends, Turn::Ends]];
+    let dragging = [[Turn::Drags, Turn::Waits, Turn::Ends], [Turn::Waits, Turn::Ends, Turn::Drags]];
     for (threads, is_quick, turns) in
         [(1, true, gentle), (2, true, gentle), (2, false, gentle), (1, true, dragging), (2, true, dragging)]
     {
@@ -114,4 +115,48 @@ fn a_front_that_took_nobody_since_the_last_look_is_relieved() {
         assert_eq!(crew.relieve(), []);
     };
     check_random(relieve, 1);
+}
+
+#[test]
+fn workers_that_are_called_before_they_notice_are_all_counted() {
+    let call = || {
+        let scene = Scene::new(1, false);
+        let crew = &scene.crew;
+        let home = crew.queue(Turn::Ends).unwrap();
+        let mut first = Place::at_front(crew, home);
+        assert!(first.take().is_some());
+        assert_eq!(first.begin(), None);
+        assert!(first.rest().now_or_never().is_none());
+        assert_eq!(crew.queue(Turn::Ends), None, "the first is called");
+        let mut second = Place::at_front(crew, home);
+        crew.lock(home).workers += 1;
+        assert!(second.take().is_some(), "the second comes first");
+        assert_eq!(second.begin(), None);
+        assert!(second.rest().now_or_never().is_none());
+        assert_eq!(crew.queue(Turn::Ends), None, "the first is still on its way");
+        assert_eq!(crew.queue(Turn::Ends), None, "the second is called");
+        for place in [&mut first, &mut second] {
+            assert!(place.rest().now_or_never().flatten().is_some());
+            assert_eq!(place.begin(), None);
+        }
+        assert_eq!(crew.lock(home).workers, 0);
+    };
+    check_random(call, 1);
+}
+
+#[test]
+fn a_worker_that_wakes_by_itself_is_called_no_more() {
+    let wake = || {
+        let scene = Scene::new(1, true);
+        let crew = &scene.crew;
+        let home = crew.queue(Turn::Ends).unwrap();
+        let mut place = Place::at_front(crew, home);
+        assert!(place.take().is_some());
+        assert!(place.rest().now_or_never().is_none());
+        crew.lock(home).ready.push_back(Turn::Waits);
+        assert!(place.rest().now_or_never().flatten().is_some());
+        assert_eq!(place.leave(), None);
+        assert_eq!(crew.queue(Turn::Ends), Some(home), "nobody rests");
+    };
+    check_random(wake, 1);
 }
