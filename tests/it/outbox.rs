@@ -120,6 +120,24 @@ async fn a_receiver_that_keeps_nothing_settles_what_it_has_handled() {
 }
 
 #[tokio::test]
+async fn what_the_store_could_not_be_told_is_settled_later() {
+    let store: Arc<dyn CheckpointStore> = Arc::new(InMemoryCheckpointStore::new());
+    let refusals = AtomicU32::new(0);
+    let refusing = Meddled::new(store.clone(), move |name| match name {
+        "settle_outbox" if refusals.fetch_add(1, Ordering::SeqCst) < 3 => Fate::Refuse,
+        _ => Fate::Pass,
+    });
+    tokio::time::pause();
+    let world = World::default();
+    let runtime = describe(refusing, &world).start().await.unwrap();
+    let order = vec![Do::SendTo("forgetful".into(), "carol".into(), vec![Do::Effect("heard".into())])];
+    worker(&runtime, "alice").tell(order).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(pending(store.as_ref()).await, 0);
+    assert_eq!(world.effects(), ["heard"]);
+}
+
+#[tokio::test]
 async fn topic_events_leave_after_the_commit_and_not_from_a_failed_turn() {
     let folder = tempfile::tempdir().unwrap();
     for store in stores(folder.path()).await {

@@ -223,3 +223,41 @@ async fn what_many_tell_and_ask_at_once_is_handled_once() {
     assert_eq!(handled.load(Ordering::SeqCst), 8_000);
     assert_eq!(runtime.stats().turns, 8_000);
 }
+
+/// Asks the agent whose key is one less, down to nought.
+struct Chain;
+
+#[async_trait]
+impl Agent for Chain {
+    type State = ();
+
+    async fn handle(&self, turn: &mut Turn<'_, ()>, _: &AgentMessage) -> Result<Outcome> {
+        let depth: u32 = turn.agent().key.as_str().parse().unwrap();
+        let below = match depth.checked_sub(1) {
+            Some(next) => turn.ask::<_, u32>(&Address::new("chain", &next.to_string())?, ()).await?,
+            None => 0,
+        };
+        Ok(turn.reply(below + 1))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_of_asks_deeper_than_a_thread_takes_goes_on_with_workers() {
+    let config = RuntimeConfig { max_call_depth: 200, ..RuntimeConfig::default() };
+    let builder = Runtime::builder().config(config).pool("chain", Chain, Pool::volatile());
+    let runtime = builder.start().await.unwrap();
+    let chain = |depth: u32| runtime.agent(&acme(), "chain", &depth.to_string()).unwrap();
+    for _ in 0..SHORT_TURNS {
+        assert_eq!(chain(0).ask::<_, u32>(()).await.unwrap(), 1);
+    }
+    assert_eq!(chain(200).ask::<_, u32>(()).await.unwrap(), 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_timeout_beyond_the_clock_is_none() {
+    let config = RuntimeConfig { turn_timeout: Duration::MAX, ..RuntimeConfig::default() };
+    let waits = Waits(Arc::default());
+    let runtime =
+        Runtime::builder().config(config).pool("waits", waits, Pool::volatile()).start().await.unwrap();
+    runtime.agent(&acme(), "waits", "a").unwrap().ask::<_, ()>(true).await.unwrap();
+}
