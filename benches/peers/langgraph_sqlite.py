@@ -5,10 +5,9 @@
     /tmp/langgraph/bin/python benches/peers/langgraph_sqlite.py [SECONDS] [ROUNDS]
 
 One commit is one `put()` of a checkpoint whose only channel holds 1 KiB, for one of 64 threads. Three callers are
-tried, and the best of them is what the store is compared with: one that commits for all 64 threads in turn, a pool of
-64 OS threads on one saver, and 64 asyncio tasks on the asynchronous saver. The savers leave `synchronous` at SQLite's
-FULL, which syncs each commit (level *disk*); NORMAL, which survives the death of the process only (level *process*),
-is set on their connection here. The folder is `TMPDIR`'s.
+tried: one that commits for all 64 threads in turn, a pool of 64 OS threads on one saver, and 64 asyncio tasks on the
+asynchronous saver. The savers leave `synchronous` at SQLite's FULL, which syncs each commit (level *disk*); NORMAL, which
+survives the death of the process only (level *process*), is set on their connection here. The folder is `TMPDIR`'s.
 """
 
 import asyncio
