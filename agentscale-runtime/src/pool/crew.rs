@@ -236,11 +236,14 @@ impl<'a, W> Place<'a, W> {
         front.pop()
     }
 
-    /// In a slow pool each who waits has a worker on its way.
+    /// From a queue that is longer than its own workers soon take. In a slow pool each who waits has a worker on its way.
     fn take_elsewhere(&self) -> Option<W> {
         let is_quick = self.crew.pace.is_quick();
         let others = self.crew.homes().filter(|home| is_quick && *home != self.home);
-        others.into_iter().find_map(|home| self.crew.lock(home).pop())
+        others.into_iter().find_map(|home| {
+            let mut front = self.crew.lock(home);
+            if front.ready.len() > BACKLOG { front.pop() } else { None }
+        })
     }
 
     /// The worker is about to run an agent's turns; in a slow pool it leaves before.
