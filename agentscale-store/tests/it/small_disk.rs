@@ -1,7 +1,6 @@
 //! A disk that is really full: a tmpfs of two megabytes in a mount namespace that only a child process sees.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -16,22 +15,23 @@ const HELD: &str = "held on the small disk";
 const MOUNT: &str = "mount -t tmpfs -o size=2m tmpfs \"$0\"";
 const KEYS: [&str; 3] = ["alice", "bob", "carol"];
 
-/// Where no disk can be mounted the test is left out, which it prints; with `CI` set it fails.
+/// `AGENTSCALE_WITHOUT_MOUNTS` leaves it out.
 #[test]
 fn a_full_disk_refuses_commits_takes_nothing_acknowledged_and_is_written_again_once_there_is_room() {
+    if std::env::var_os("AGENTSCALE_WITHOUT_MOUNTS").is_some() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let can_mount = |options: &&str| {
         let probe = Command::new("unshare").args([options, "sh", "-c", MOUNT]).arg(folder.path()).output();
         probe.is_ok_and(|output| output.status.success())
     };
     // As the root of a user namespace, else as the real one.
-    let Some(options) = ["-rm", "-m"].iter().find(|options| can_mount(options)) else {
-        let missing = "neither `unshare -rm` nor `unshare -m` lets this user mount a tmpfs";
-        assert!(std::env::var_os("CI").is_none(), "{missing}");
-        // Past the capture of a test's output.
-        writeln!(std::io::stderr(), "LEFT OUT: a full disk: {missing}").unwrap();
-        return;
-    };
+    let options = ["-rm", "-m"].iter().find(|options| can_mount(options)).unwrap_or_else(|| {
+        panic!(
+            "neither `unshare -rm` nor `unshare -m` lets this user mount a small tmpfs; see CONTRIBUTING.md"
+        )
+    });
     let output = Command::new("unshare")
         .args([options, "sh", "-c", format!("{MOUNT} && exec \"$@\"").as_str()])
         .arg(folder.path())
