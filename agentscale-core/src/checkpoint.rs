@@ -115,7 +115,8 @@ pub trait CheckpointStore: Debug + Send + Sync + 'static {
     /// this one included, or `None` where the message is not in the outbox.
     async fn record_attempt(&self, id: MessageId) -> Result<Option<Attempted>>;
 
-    /// Keeps a message that could not be handled, and takes it from the outbox in the same transaction.
+    /// Keeps a message that could not be handled, and takes it from the outbox in the same transaction. One that
+    /// came [from the outbox](DeadLetter::from_outbox) and stands there no more is passed over.
     async fn bury(&self, letter: DeadLetter) -> Result<()>;
 
     /// Dead letters, oldest first.

@@ -213,7 +213,8 @@ impl Outbox {
     async fn bury(&self, store: &dyn CheckpointStore, entry: OutboxEntry, cause: &Error) {
         let id = entry.message.id;
         tracing::warn!(message = %id, error = %cause, "dead letter");
-        let letter = DeadLetter::new(entry.from, entry.message, entry.attempts, cause.to_string());
+        let letter =
+            DeadLetter::new(entry.from, entry.message, entry.attempts, cause.to_string()).from_outbox();
         match within(self.patience, "bury message", store.bury(letter)).await {
             Ok(()) => {
                 count(&self.counters.dead_lettered);

@@ -13,8 +13,8 @@ use agentscale_core::metrics::{Histogram, HistogramSnapshot, Metric, Metrics};
 use agentscale_core::observe::Observer;
 use agentscale_core::transport::Attachment;
 use agentscale_core::{
-    AgentId, AgentKey, AgentType, Clock, Error, ErrorKind, HybridClock, KnowledgeClient, LlmProvider,
-    MessageId, Result, Stamp, Tenant, Transport,
+    AgentId, AgentKey, AgentMessage, AgentType, Clock, Error, ErrorKind, HybridClock, KnowledgeClient,
+    LlmProvider, MessageId, MessageKind, Result, Stamp, Tenant, Transport,
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -88,6 +88,14 @@ impl Shared {
     /// Whether a stamp was given elsewhere: its message may have been handled by an earlier process.
     pub(crate) fn is_foreign(&self, stamp: Stamp) -> bool {
         stamp.node() != self.node
+    }
+
+    /// Whether a message was sent by the commit of an agent, and waits in the store's outbox to be settled.
+    pub(crate) fn stands_in_outbox(&self, message: &AgentMessage) -> bool {
+        // A message of another process stands in the outbox of the store that both share.
+        let is_foreign_event =
+            message.kind == MessageKind::Event && message.from.is_some() && self.is_foreign(message.stamp);
+        is_foreign_event || self.outbox.holds(message.id)
     }
 
     /// Moves the clock past a stamp from elsewhere.

@@ -89,6 +89,7 @@ macro_rules! checkpoint_store_conformance {
             messages::the_outbox_is_listed_by_pages
             messages::attempts_are_counted
             messages::a_buried_message_is_a_dead_letter
+            messages::a_settled_message_is_not_buried
             messages::a_dead_letter_is_redriven
             lines::history_is_newest_first
             lines::a_fork_goes_its_own_way

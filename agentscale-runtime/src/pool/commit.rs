@@ -6,9 +6,7 @@ use agentscale_core::checkpoint::{
     CheckpointStore, Commit, CommitId, Committed, OutboxMessage, RecordedOutcome, StateHeader, Version,
 };
 use agentscale_core::layers::{Component, Decision, RetryPolicy};
-use agentscale_core::{
-    AgentMessage, Body, Error, ErrorKind, IdempotencyKey, MessageId, MessageKind, Result, Retry,
-};
+use agentscale_core::{AgentMessage, Body, Error, ErrorKind, IdempotencyKey, MessageId, Result, Retry};
 use tokio::time::sleep;
 
 use super::handle::Handled;
@@ -38,7 +36,7 @@ impl<A: Agent> Woken<'_, A> {
             commit.fields.clone_from(&changes.writes);
             commit.outbox = encode_outbox(&outbox)?;
             commit.outcome = outcome(message, body.as_ref(), runtime.transport_is_durable)?;
-            commit.settles = self.stands_in_outbox(message).then_some(message.id);
+            commit.settles = runtime.stands_in_outbox(message).then_some(message.id);
             commit.turn = journaled;
             settled = commit.settles.is_some();
             if writes_something(&commit) || kept.version.0 == 0 {
@@ -93,14 +91,6 @@ impl<A: Agent> Woken<'_, A> {
             }
         }
         Ok(written?.version)
-    }
-
-    fn stands_in_outbox(&self, message: &AgentMessage) -> bool {
-        let runtime = &self.pool.runtime;
-        // A message of another process stands in the outbox of the store that both share.
-        let is_foreign_event =
-            message.kind == MessageKind::Event && message.from.is_some() && runtime.is_foreign(message.stamp);
-        is_foreign_event || runtime.outbox.holds(message.id)
     }
 }
 

@@ -110,7 +110,8 @@ impl<A: Agent> AgentPool<A> {
             .or_else(|| message.receiver())
             .ok_or_else(|| Error::new(ErrorKind::Internal, "bury message"))?;
         let encoded = OutboxMessage { id: message.id, message: message.encode()? };
-        Ok(DeadLetter::new(from, encoded, attempts, error.to_string()))
+        let letter = DeadLetter::new(from, encoded, attempts, error.to_string());
+        Ok(if self.runtime.stands_in_outbox(message) { letter.from_outbox() } else { letter })
     }
 
     /// Whether another attempt can only give the same error.

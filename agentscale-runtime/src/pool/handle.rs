@@ -11,7 +11,7 @@ use agentscale_core::{AgentMessage, Body, Error, ErrorKind, Result};
 use tokio::time::{Instant, sleep_until};
 
 use super::activation::Activation;
-use super::repeat::turn_id;
+use super::repeat::{Earlier, turn_id};
 use super::woken::Woken;
 use crate::agent::{Agent, Outcome};
 use crate::patience::moment_after;
@@ -31,22 +31,22 @@ pub(super) struct Handled<S> {
 
 pub(super) enum Ending {
     Now(Outcome),
-    /// An earlier turn handled the message; this is its result.
-    Recorded(Body),
+    /// An earlier turn handled the message.
+    Recorded(Earlier),
 }
 
 impl Ending {
     pub(super) fn into_body(self) -> Option<Body> {
         match self {
-            Self::Now(Outcome::Reply(body)) | Self::Recorded(body) => Some(body),
+            Self::Now(Outcome::Reply(body)) | Self::Recorded(Earlier { body, .. }) => Some(body),
             Self::Now(Outcome::Done) => None,
         }
     }
 }
 
 impl<S> Handled<S> {
-    fn recorded(activation: Box<Activation<S>>, body: Body) -> Self {
-        let ending = Ending::Recorded(body);
+    fn recorded(activation: Box<Activation<S>>, earlier: Earlier) -> Self {
+        let ending = Ending::Recorded(earlier);
         Self { activation, ending, outbox: Vec::new(), journaled: None, model_wait: Duration::ZERO }
     }
 }
@@ -116,8 +116,8 @@ impl<A: Agent> Woken<'_, A> {
             let mut activation = activation.ok_or_else(|| Error::new(ErrorKind::Internal, "load agent"))?;
             if runtime.store.is_some() {
                 let kept = activation.kept.as_deref();
-                if let Some(body) = Box::pin(self.earlier_result(kept, message)).await? {
-                    return Ok(Handled::recorded(activation, body));
+                if let Some(earlier) = Box::pin(self.earlier_result(kept, message)).await? {
+                    return Ok(Handled::recorded(activation, earlier));
                 }
             }
             let slot = &self.slot;

@@ -16,25 +16,32 @@ pub(super) struct Unsure {
     pub(super) version: Version,
 }
 
+/// What an earlier turn made of a message.
+pub(super) struct Earlier {
+    pub(super) body: Body,
+    /// Whether the message stands in the outbox no more. Settling it again could meet one that was redriven since.
+    pub(super) is_settled: bool,
+}
+
 impl<A: Agent> Woken<'_, A> {
     /// The result of an earlier turn that handled this message. Where there is none, the attempt is counted.
     pub(super) async fn earlier_result(
         &mut self,
         kept: Option<&Kept>,
         message: &AgentMessage,
-    ) -> Result<Option<Body>> {
+    ) -> Result<Option<Earlier>> {
         if let Some(kept) = kept {
             if let Some(unsure) = &self.unsure
                 && self.pool.was_done(kept, unsure).await?
             {
-                return Ok(Some(Body::new(())));
+                return Ok(Some(Earlier { body: Body::new(()), is_settled: false }));
             }
             if let Some(body) = self.pool.recorded(kept, message, self.attempt).await? {
-                return Ok(Some(body));
+                return Ok(Some(Earlier { body, is_settled: false }));
             }
         }
         let was_handled = self.count_attempt(message).await?;
-        Ok(was_handled.then(|| Body::new(())))
+        Ok(was_handled.then(|| Earlier { body: Body::new(()), is_settled: true }))
     }
 
     /// Counts an attempt durably, but for the first one: a message that kills the process is counted too.

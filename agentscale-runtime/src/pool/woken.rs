@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::activation::Activation;
 use super::crew::Place;
 use super::handle::{Ending, Handled};
-use super::repeat::Unsure;
+use super::repeat::{Earlier, Unsure};
 use super::slot::{Queued, Slot};
 use super::worker::Wake;
 use super::{AgentPool, coarse_now};
@@ -147,10 +147,10 @@ impl<'a, A: Agent> Woken<'a, A> {
             let began = pool.store().map(|_| Instant::now());
             let handled = self.handle_in_time(message, reply_to).await?;
             let model_wait = handled.model_wait;
-            if let Ending::Recorded(body) = handled.ending {
+            if let Ending::Recorded(Earlier { body, is_settled }) = handled.ending {
                 count(&pool.runtime.counters.replayed);
                 self.activation = Some(handled.activation);
-                return Ok(Done { body: Some(body), outbox: Vec::new(), settled: false });
+                return Ok(Done { body: Some(body), outbox: Vec::new(), settled: is_settled });
             }
             let done = if handled.activation.kept.is_some() {
                 Box::pin(self.commit(message, handled)).await?

@@ -35,8 +35,11 @@ impl Messages {
     }
 
     pub(super) fn bury(&mut self, letter: DeadLetter) {
-        self.outbox.take(letter.message.id);
-        self.letters.push(letter.message.id, letter);
+        let stood_in_outbox = self.outbox.take(letter.message.id).is_some();
+        if stood_in_outbox || !letter.is_from_outbox() {
+            let DeadLetter { from, message, attempts, cause, .. } = letter;
+            self.letters.push(message.id, DeadLetter::new(from, message, attempts, cause));
+        }
     }
 
     pub(super) fn redrive(&mut self, ids: &[MessageId]) -> Vec<OutboxEntry> {

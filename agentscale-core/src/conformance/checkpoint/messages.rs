@@ -114,6 +114,20 @@ pub async fn a_buried_message_is_a_dead_letter(harness: &dyn CheckpointStoreHarn
     assert_eq!((page.letters, page.next), (letters[1..].to_vec(), None));
 }
 
+/// A message from the outbox is buried only while it stands there: one that was settled was handled.
+pub async fn a_settled_message_is_not_buried(harness: &dyn CheckpointStoreHarness) {
+    let store = store(harness).await;
+    let messages = send(&mut Owner::claim(&store, agent("a")).await, 2).await;
+    store.settle_outbox(vec![messages[0].id]).await.expect("it is settled");
+    for message in &messages {
+        let letter = DeadLetter::new(agent("a"), message.clone(), 4, "it panicked").from_outbox();
+        store.bury(letter).await.expect("it is buried or passed over");
+    }
+    let page = store.dead_letters(None, 10).await.expect("they are listed");
+    assert_eq!(page.letters, [DeadLetter::new(agent("a"), messages[1].clone(), 4, "it panicked")]);
+    assert!(outbox(&store).await.is_empty());
+}
+
 /// A dead letter is put back into the outbox with no attempts; unknown ids are passed over.
 pub async fn a_dead_letter_is_redriven(harness: &dyn CheckpointStoreHarness) {
     let store = store(harness).await;

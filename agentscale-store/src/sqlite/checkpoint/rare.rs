@@ -47,11 +47,14 @@ async fn attempt(connection: &mut SqliteConnection, id: MessageId) -> Result<Rep
 async fn bury(connection: &mut SqliteConnection, letter: DeadLetter) -> Result<Reply> {
     let failed = || map_error("bury message");
     let id = letter.message.id.as_uuid().as_bytes().as_slice();
-    sqlx::query("DELETE FROM outbox WHERE id = ?1")
+    let taken = sqlx::query("DELETE FROM outbox WHERE id = ?1")
         .bind(id)
         .execute(&mut *connection)
         .await
         .map_err(failed())?;
+    if taken.rows_affected() == 0 && letter.is_from_outbox() {
+        return Ok(Reply::Done);
+    }
     sqlx::query(
         "INSERT INTO dead_letters (id, tenant, type, key, attempts, cause, message) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
