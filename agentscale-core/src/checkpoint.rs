@@ -116,7 +116,7 @@ pub trait CheckpointStore: Debug + Send + Sync + 'static {
     async fn record_attempt(&self, id: MessageId) -> Result<Option<Attempted>>;
 
     /// Keeps a message that could not be handled, and takes it from the outbox in the same transaction. One that
-    /// came [from the outbox](DeadLetter::from_outbox) and stands there no more is passed over.
+    /// is buried [only if pending](DeadLetter::only_if_pending), and is not, is passed over.
     async fn bury(&self, letter: DeadLetter) -> Result<()>;
 
     /// Dead letters, oldest first.

@@ -214,7 +214,7 @@ impl Outbox {
         let id = entry.message.id;
         tracing::warn!(message = %id, error = %cause, "dead letter");
         let letter =
-            DeadLetter::new(entry.from, entry.message, entry.attempts, cause.to_string()).from_outbox();
+            DeadLetter::new(entry.from, entry.message, entry.attempts, cause.to_string()).only_if_pending();
         match within(self.patience, "bury message", store.bury(letter)).await {
             Ok(()) => {
                 count(&self.counters.dead_lettered);

@@ -71,26 +71,26 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// The last error, as text.
     pub cause: String,
-    from_outbox: bool,
+    only_if_pending: bool,
 }
 
 impl DeadLetter {
     /// A dead letter.
     pub fn new(from: AgentId, message: OutboxMessage, attempts: u32, cause: impl Into<String>) -> Self {
-        Self { from, message, attempts, cause: cause.into(), from_outbox: false }
+        Self { from, message, attempts, cause: cause.into(), only_if_pending: false }
     }
 
-    /// The message came from the outbox. It is buried only if it stands there still: one that is gone was handled, or
-    /// is a dead letter already.
+    /// Buries the message only if it stands in the outbox still: one that is gone was handled, or is a dead letter
+    /// already.
     #[must_use]
-    pub fn from_outbox(mut self) -> Self {
-        self.from_outbox = true;
+    pub fn only_if_pending(mut self) -> Self {
+        self.only_if_pending = true;
         self
     }
 
-    /// Whether it is buried only if it stands in the outbox. Not kept with the letter.
-    pub fn is_from_outbox(&self) -> bool {
-        self.from_outbox
+    /// Whether it is buried only if it stands in the outbox. Stores do not keep this.
+    pub fn is_only_if_pending(&self) -> bool {
+        self.only_if_pending
     }
 }
 

@@ -238,9 +238,10 @@ impl<'a, W> Place<'a, W> {
 
     /// From a queue that is longer than its own workers soon take. In a slow pool each who waits has a worker on its way.
     fn take_elsewhere(&self) -> Option<W> {
-        let is_quick = self.crew.pace.is_quick();
-        let others = self.crew.homes().filter(|home| is_quick && *home != self.home);
-        others.into_iter().find_map(|home| {
+        if !self.crew.pace.is_quick() {
+            return None;
+        }
+        self.crew.homes().filter(|home| *home != self.home).find_map(|home| {
             let mut front = self.crew.lock(home);
             if front.ready.len() > BACKLOG { front.pop() } else { None }
         })

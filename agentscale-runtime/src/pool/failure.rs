@@ -111,7 +111,7 @@ impl<A: Agent> AgentPool<A> {
             .ok_or_else(|| Error::new(ErrorKind::Internal, "bury message"))?;
         let encoded = OutboxMessage { id: message.id, message: message.encode()? };
         let letter = DeadLetter::new(from, encoded, attempts, error.to_string());
-        Ok(if self.runtime.stands_in_outbox(message) { letter.from_outbox() } else { letter })
+        Ok(if self.runtime.stands_in_outbox(message) { letter.only_if_pending() } else { letter })
     }
 
     /// Whether another attempt can only give the same error.

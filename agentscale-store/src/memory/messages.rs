@@ -36,7 +36,7 @@ impl Messages {
 
     pub(super) fn bury(&mut self, letter: DeadLetter) {
         let stood_in_outbox = self.outbox.take(letter.message.id).is_some();
-        if stood_in_outbox || !letter.is_from_outbox() {
+        if stood_in_outbox || !letter.is_only_if_pending() {
             let DeadLetter { from, message, attempts, cause, .. } = letter;
             self.letters.push(message.id, DeadLetter::new(from, message, attempts, cause));
         }

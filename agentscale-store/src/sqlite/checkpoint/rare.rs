@@ -52,7 +52,7 @@ async fn bury(connection: &mut SqliteConnection, letter: DeadLetter) -> Result<R
         .execute(&mut *connection)
         .await
         .map_err(failed())?;
-    if taken.rows_affected() == 0 && letter.is_from_outbox() {
+    if taken.rows_affected() == 0 && letter.is_only_if_pending() {
         return Ok(Reply::Done);
     }
     sqlx::query(
