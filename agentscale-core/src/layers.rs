@@ -9,20 +9,21 @@
 //! ```
 //! use std::sync::Arc;
 //! use agentscale_core::layers::{
-//!     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, Component, RateLimit, RateLimitConfig,
-//!     RateLimitLayer, RetryLayer, TimeoutLayer,
+//!     CallClockLayer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, Component, RateLimit,
+//!     RateLimitConfig, RateLimitLayer, RetryLayer, TimeoutLayer,
 //! };
-//! use agentscale_core::time::SystemClock;
+//! use agentscale_core::time::{CallClock, SystemClock};
 //! use agentscale_core::{Error, Result};
 //! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<()> {
-//! let clock = Arc::new(SystemClock::new());
+//! let clock = Arc::new(CallClock::new(Arc::new(SystemClock::new())));
 //! let limit = RateLimit::new(&RateLimitConfig::default(), clock.clone())?;
-//! let breaker = CircuitBreaker::new("llm", CircuitBreakerConfig::default(), clock);
+//! let breaker = CircuitBreaker::new("llm", CircuitBreakerConfig::default(), clock.clone());
 //!
 //! let service = ServiceBuilder::new()
+//!     .layer(CallClockLayer::new(&clock)) // one look at the clock where a call enters, one where it ends
 //!     .layer(RetryLayer::new(Component::Llm.retry())) // what is below is one attempt
 //!     .layer(CircuitBreakerLayer::new(breaker)) // a refused call takes nothing out of the rate
 //!     .layer(RateLimitLayer::new(limit)) // so that only what is sent counts
@@ -37,6 +38,7 @@
 //! `docs/write-a-layer.md` shows how to write another one.
 
 mod admission;
+mod call_clock;
 mod circuit_breaker;
 mod component;
 mod rate_limit;
@@ -44,6 +46,7 @@ mod retry;
 mod timeout;
 
 pub use admission::{AdmissionFuture, Guard};
+pub use call_clock::{CallClockFuture, CallClockLayer, CallClockService};
 pub use circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, CircuitBreakerService, CircuitState, Opened,
     Permit,

@@ -1,5 +1,6 @@
 //! Time as it is handed to whatever decides by it.
 
+mod call;
 mod manual;
 pub(crate) mod millis;
 mod paused;
@@ -10,6 +11,8 @@ use std::ops::Add;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use call::CallClock;
+pub(crate) use call::CallClockKey;
 pub use manual::ManualClock;
 pub use paused::PausedClock;
 pub use system::SystemClock;

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "in a test a failed unwrap is a failed test")]
 
+mod call_clock;
 mod circuit_breaker;
 mod config;
 mod rate_limit;

@@ -8,6 +8,7 @@ use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use super::{Decision, RetryPolicy};
+use crate::time::CallClock;
 use crate::{Error, Result, Retry};
 
 pin_project! {
@@ -71,11 +72,14 @@ where
                     State::Readying
                 }
                 StateProjection::Readying => {
+                    CallClock::renew();
                     if let Err(error) = ready!(this.service.poll_ready(context)) {
                         return Poll::Ready(Err(given_up(error, *this.retries)));
                     }
                     *this.retries += 1;
-                    State::Calling { call: this.service.call(this.request.clone()) }
+                    let call = this.service.call(this.request.clone());
+                    CallClock::renew();
+                    State::Calling { call }
                 }
             };
             this.state.set(next);

@@ -1,0 +1,115 @@
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Clock, Monotonic};
+
+/// A clock that the layers of one stack share, so that a call reads the time once where it enters and once
+/// where it ends.
+///
+/// [`CallClockLayer`](crate::layers::CallClockLayer) stands outermost and holds the clock still while it calls or
+/// polls what is inside: the first reading goes to the clock beneath, those after it repeat its answer. Elsewhere
+/// each reading goes to the clock beneath. Clones are the same clock.
+///
+/// It is for layers. Code that measures its own steps within one poll reads the clock beneath.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use agentscale_core::time::{CallClock, Clock, ManualClock};
+///
+/// let beneath = ManualClock::new();
+/// let clock = CallClock::new(Arc::new(beneath.clone()));
+/// clock.hold(|| {
+///     let entered = clock.now();
+///     beneath.advance(Duration::from_secs(1));
+///     assert_eq!(clock.now(), entered);
+///     CallClock::renew();
+///     assert_eq!(clock.now().since(entered), Duration::from_secs(1));
+/// });
+/// ```
+#[derive(Clone, Debug)]
+pub struct CallClock {
+    beneath: Arc<dyn Clock>,
+    key: CallClockKey,
+}
+
+/// Tells the clocks of a process apart; it can hold its clock without keeping it alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallClockKey(u64);
+
+/// What is held on this thread: the innermost hold and its reading, if there was one.
+#[derive(Clone, Copy)]
+struct Held {
+    key: CallClockKey,
+    reading: Option<Monotonic>,
+}
+
+thread_local! {
+    static HELD: Cell<Held> = const { Cell::new(Held { key: CallClockKey::NONE, reading: None }) };
+}
+
+impl CallClock {
+    /// A clock that reads `beneath`.
+    pub fn new(beneath: Arc<dyn Clock>) -> Self {
+        Self { beneath, key: CallClockKey::next() }
+    }
+
+    /// Runs `step`, within which this thread reads the clock at most once. A hold within a hold has a reading of
+    /// its own; of several clocks only the one that was held last stands still.
+    pub fn hold<T>(&self, step: impl FnOnce() -> T) -> T {
+        self.key.hold(step)
+    }
+
+    /// Forgets the reading that is held on this thread, whichever clock's it is. For a layer that begins or ends
+    /// more than one attempt within one poll, such as [`Retry`](crate::layers::Retry): it forgets before each new
+    /// attempt and again before it polls that attempt.
+    pub fn renew() {
+        HELD.set(Held { reading: None, ..HELD.get() });
+    }
+
+    pub(crate) fn key(&self) -> CallClockKey {
+        self.key
+    }
+}
+
+impl Clock for CallClock {
+    fn now(&self) -> Monotonic {
+        let held = HELD.get();
+        if held.key != self.key {
+            return self.beneath.now();
+        }
+        held.reading.unwrap_or_else(|| {
+            let now = self.beneath.now();
+            HELD.set(Held { reading: Some(now), ..held });
+            now
+        })
+    }
+
+    fn unix_micros(&self) -> u64 {
+        self.beneath.unix_micros()
+    }
+}
+
+impl CallClockKey {
+    const NONE: Self = Self(0);
+
+    fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    pub(crate) fn hold<T>(self, step: impl FnOnce() -> T) -> T {
+        let _outer = Outer(HELD.replace(Held { key: self, reading: None }));
+        step()
+    }
+}
+
+/// What was held outside of a hold; it comes back when the hold ends, by a panic too.
+struct Outer(Held);
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        HELD.set(self.0);
+    }
+}
