@@ -190,6 +190,11 @@ impl Error {
         self
     }
 
+    /// Takes out what stands behind this error, to put something between.
+    pub(crate) fn take_source(&mut self) -> Option<Arc<dyn StdError + Send + Sync>> {
+        self.0.source.take()
+    }
+
     /// The kind.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -9,19 +9,28 @@ use async_trait::async_trait;
 
 use crate::{Error, ErrorKind, Result};
 
-mod chat;
+mod answer;
 mod embed;
 mod ext;
+mod image;
+mod limits;
+mod message;
 mod model;
+mod prompt_cache;
+mod reasoning;
+mod request;
 mod stream;
 
-pub use chat::{
-    Completion, CompletionRequest, Content, FinishReason, Message, ResponseFormat, Role, ToolCall,
-    ToolChoice, ToolSpec, Usage,
-};
+pub use answer::{Completion, FinishReason, PartialAnswer, Usage};
 pub use embed::{EmbeddingRequest, Embeddings};
 pub use ext::LlmProviderExt;
+pub use image::Image;
+pub use limits::{LimitWindow, LimitedUnit, RateLimit, RateLimits};
+pub use message::{Content, Message, Role, ToolCall};
 pub use model::{LlmCapabilities, ModelInfo};
+pub use prompt_cache::{CacheRetention, PromptCache};
+pub use reasoning::{Opaque, Reasoning, ReasoningEffort};
+pub use request::{CompletionRequest, ResponseFormat, ToolChoice, ToolSpec};
 pub use stream::{CompletionEvent, CompletionStream};
 
 /// Answers completion and embedding requests.
@@ -30,12 +39,12 @@ pub use stream::{CompletionEvent, CompletionStream};
 /// Deadlines are the caller's: drop the future, or put a timeout layer before the provider.
 ///
 /// # For implementors
-/// An answer that broke off is an error, never a short [`Completion`]. A request without messages is
+/// An answer that broke off is an error, never a short [`Completion`]; what had come is its [`PartialAnswer`]. A request without messages is
 /// `invalid_input`, one that demands more than the capabilities name is `unsupported` and never half done
 /// ([`LlmCapabilities::check`] says both). Errors carry the kind that a caller acts
 /// on: `rate_limited` and `overloaded` with their `retry_after` where the other side gave one, `unauthenticated`
-/// for a bad key, `context_too_long`, `content_refused`, `quota_exceeded`, `unavailable`. No prompt text and no
-/// key stands in an error. The promises are the named tests of the conformance suite.
+/// for a bad key, `context_too_long`, `content_refused`, `quota_exceeded`, `unavailable`. What the other side says of
+/// its limits goes with the answer or the error as [`RateLimits`]. No prompt text and no key stands in an error. The promises are the named tests of the conformance suite.
 ///
 /// # Cancel safety
 /// A dropped future or stream ends the call at the provider as far as the wire allows it.

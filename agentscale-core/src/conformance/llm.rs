@@ -54,6 +54,7 @@ macro_rules! llm_provider_conformance {
             capabilities::a_streamed_tool_call_is_its_fragments_or_unsupported
             capabilities::results_of_tools_are_taken
             capabilities::a_schema_gives_json_or_is_unsupported
+            capabilities::an_image_is_taken_or_unsupported
             capabilities::no_error_shows_the_prompt
             embeddings::each_text_has_a_vector_or_embedding_is_unsupported
             embeddings::one_text_has_one_vector_in_any_company

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{CompletionRequest, ResponseFormat, ToolChoice};
+use super::{CompletionRequest, Content, ResponseFormat, ToolChoice};
 use crate::{Error, ErrorKind, Result};
 
 /// What an [`LlmProvider`](super::LlmProvider) can do.
@@ -13,6 +13,8 @@ pub struct LlmCapabilities {
     pub structured_output: bool,
     /// Embeds texts.
     pub embeddings: bool,
+    /// Takes images.
+    pub images: bool,
 }
 
 impl LlmCapabilities {
@@ -41,6 +43,13 @@ impl LlmCapabilities {
         self.embeddings = true;
         self
     }
+
+    /// With images.
+    #[must_use]
+    pub fn with_images(mut self) -> Self {
+        self.images = true;
+        self
+    }
 }
 
 impl LlmCapabilities {
@@ -58,10 +67,16 @@ impl LlmCapabilities {
         let lacking = match &request.response_format {
             _ if demands_tool && !self.tools => "tools",
             ResponseFormat::JsonSchema { .. } if !self.structured_output => "structured output",
+            _ if !self.images && has_image(request) => "images",
             _ => return Ok(()),
         };
         Err(Error::new(ErrorKind::Unsupported, "complete").with_context("demanded", lacking))
     }
+}
+
+fn has_image(request: &CompletionRequest) -> bool {
+    let mut parts = request.messages.iter().flat_map(|message| &message.content);
+    parts.any(|part| matches!(part, Content::Image(_)))
 }
 
 /// A model and its limits.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use futures::Stream;
 
-use super::Completion;
+use super::{Completion, RateLimits};
 use crate::{Error, ErrorKind, Result};
 
 /// A part of an answer.
@@ -14,6 +14,8 @@ use crate::{Error, ErrorKind, Result};
 pub enum CompletionEvent {
     /// More of the text.
     Text(String),
+    /// More of what the model thinks before it speaks.
+    Reasoning(String),
     /// More of a tool call's arguments, as they arrive; the call is whole in `Finished`.
     ToolArguments {
         /// The place of the call in the answer, from 0.
@@ -28,13 +30,26 @@ pub enum CompletionEvent {
 /// An answer in parts. Dropping it ends the call.
 pub struct CompletionStream {
     events: Pin<Box<dyn Stream<Item = Result<CompletionEvent>> + Send>>,
+    rate_limits: RateLimits,
     over: bool,
 }
 
 impl CompletionStream {
     /// A stream of events; one that ends without `Finished` or an error becomes an `unavailable` error.
     pub fn new(events: impl Stream<Item = Result<CompletionEvent>> + Send + 'static) -> Self {
-        Self { events: Box::pin(events), over: false }
+        Self { events: Box::pin(events), rate_limits: RateLimits::default(), over: false }
+    }
+
+    /// Adds what the provider said of its limits before the first event.
+    #[must_use]
+    pub fn with_rate_limits(mut self, limits: RateLimits) -> Self {
+        self.rate_limits = limits;
+        self
+    }
+
+    /// What the provider said of its limits before the first event.
+    pub fn rate_limits(&self) -> &RateLimits {
+        &self.rate_limits
     }
 
     /// A stream of events that are there already.

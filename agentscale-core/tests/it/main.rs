@@ -8,3 +8,4 @@ mod scripted_provider;
 mod service;
 mod time;
 mod transport;
+mod vocabulary;

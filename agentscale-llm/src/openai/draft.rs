@@ -165,7 +165,7 @@ impl CallDraft {
         // The parser's error is left out: it may quote the arguments.
         let arguments = Json::parse(text).map_err(|_| corrupt("the arguments are no json"))?;
         let id = if self.id.is_empty() { format!("call_{place}") } else { self.id };
-        Ok(ToolCall { id, name: self.name, arguments })
+        Ok(ToolCall::new(id, self.name, arguments))
     }
 }
 

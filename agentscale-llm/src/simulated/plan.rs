@@ -54,8 +54,7 @@ impl Plan {
 
     pub(super) fn completion(&self, request: &CompletionRequest, model: &str) -> Result<Completion> {
         if let Some(tool) = demanded_tool(request)? {
-            let call =
-                ToolCall { id: format!("call_{}", self.call), name: tool, arguments: Json::parse("{}")? };
+            let call = ToolCall::new(format!("call_{}", self.call), tool, Json::parse("{}")?);
             let message = Message::new(Role::Assistant, vec![Content::ToolCall(call)]);
             let usage = Usage::new(estimate_input(request), 1);
             return Ok(Completion::new(message, FinishReason::ToolCalls, usage, model));

@@ -5,7 +5,7 @@ use std::error::Error as _;
 
 use serde::de::IgnoredAny;
 
-use super::scene::{MARK, demanding_a_tool, demanding_json, find_tool, json, question};
+use super::scene::{MARK, demanding_a_tool, demanding_json, find_tool, json, pixel, question};
 use super::streams::events;
 use crate::llm::{
     CompletionEvent, CompletionRequest, Content, FinishReason, LlmProvider, Message, Role, ToolCall,
@@ -47,7 +47,7 @@ pub async fn a_streamed_tool_call_is_its_fragments_or_unsupported<P: LlmProvider
                 let spoken = calls.iter().filter(|text| **text != "{}" || fragments.len() == calls.len());
                 assert!(joined.map(String::as_str).eq(spoken.copied()), "{fragments:?} {calls:?}");
             }
-            CompletionEvent::Text(_) => {}
+            CompletionEvent::Text(_) | CompletionEvent::Reasoning(_) => {}
         }
     }
 }
@@ -57,11 +57,7 @@ pub async fn results_of_tools_are_taken<P: LlmProvider>(provider: &P) {
     if !provider.capabilities().tools {
         return;
     }
-    let call = ToolCall {
-        id: "call_1".to_owned(),
-        name: "find".to_owned(),
-        arguments: json(r#"{"words":"lease"}"#),
-    };
+    let call = ToolCall::new("call_1", "find", json(r#"{"words":"lease"}"#));
     let text = "A lease lasts ten seconds.".to_owned();
     let result = Content::ToolResult { call_id: "call_1".to_owned(), text, failed: false };
     let messages = vec![
@@ -79,6 +75,18 @@ pub async fn a_schema_gives_json_or_is_unsupported<P: LlmProvider>(provider: &P)
     if provider.capabilities().structured_output {
         let text = answer.expect("an answer").text();
         crate::Json::parse(text).expect("json");
+    } else {
+        assert_eq!(answer.as_ref().map_err(Error::kind).err(), Some(ErrorKind::Unsupported), "{answer:?}");
+    }
+}
+
+/// An image is taken; a provider that cannot see refuses it as `unsupported`, never answers as if it had seen.
+pub async fn an_image_is_taken_or_unsupported<P: LlmProvider>(provider: &P) {
+    let mut request = question();
+    request.messages.push(Message::user("And what does this show?").with_image(pixel()));
+    let answer = provider.complete(request).await;
+    if provider.capabilities().images {
+        answer.expect("an answer");
     } else {
         assert_eq!(answer.as_ref().map_err(Error::kind).err(), Some(ErrorKind::Unsupported), "{answer:?}");
     }

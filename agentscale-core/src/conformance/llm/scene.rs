@@ -1,5 +1,5 @@
 use crate::Json;
-use crate::llm::{CompletionRequest, Message, ResponseFormat, ToolChoice, ToolSpec};
+use crate::llm::{CompletionRequest, Image, Message, ResponseFormat, ToolChoice, ToolSpec};
 
 /// Stands in prompts whose errors are looked through.
 pub(super) const MARK: &str = "prompt-mark-7Q";
@@ -31,6 +31,12 @@ pub(super) fn demanding_json() -> CompletionRequest {
         r#"{"type":"object","properties":{"seconds":{"type":"integer"}},"required":["seconds"],"additionalProperties":false}"#,
     );
     question().with_response_format(ResponseFormat::JsonSchema { name: "lease".to_owned(), schema })
+}
+
+/// One transparent pixel.
+pub(super) fn pixel() -> Image {
+    const PNG: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\x0bIDATx\xdac`\x00\x02\x00\x00\x05\x00\x01\xe9\xfa\xdc\xd8\x00\x00\x00\x00IEND\xaeB`\x82";
+    Image::inline("image/png", PNG)
 }
 
 pub(super) fn json(text: &str) -> Json {

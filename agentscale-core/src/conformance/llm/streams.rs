@@ -19,6 +19,7 @@ pub async fn the_parts_of_a_stream_make_its_answer<P: LlmProvider>(provider: &P)
         match event {
             CompletionEvent::Text(part) => text.push_str(&part),
             CompletionEvent::Finished(answer) => assert_eq!(text, answer.text()),
+            CompletionEvent::Reasoning(_) => {}
             CompletionEvent::ToolArguments { .. } => panic!("no tool was offered"),
         }
     }

@@ -18,8 +18,7 @@ fn ask() -> CompletionRequest {
 #[tokio::test]
 async fn a_request_says_all_that_was_asked() {
     let server = Server::replying(Reply::json(200, ANSWER)).await;
-    let call =
-        ToolCall { id: "c1".into(), name: "find".into(), arguments: Json::parse(r#"{"q":1}"#).unwrap() };
+    let call = ToolCall::new("c1", "find", Json::parse(r#"{"q":1}"#).unwrap());
     let result = Content::ToolResult { call_id: "c1".into(), text: "none".into(), failed: true };
     let mut request = CompletionRequest::new(vec![
         Message::system("Be short."),
