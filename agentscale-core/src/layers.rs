@@ -38,14 +38,19 @@
 //! `docs/write-a-layer.md` shows how to write another one.
 
 mod admission;
+mod bulkhead;
 mod call_clock;
 mod circuit_breaker;
 mod component;
+mod limits;
 mod rate_limit;
 mod retry;
 mod timeout;
 
 pub use admission::{AdmissionFuture, Guard};
+pub use bulkhead::{
+    Bulkhead, BulkheadConfig, BulkheadFuture, BulkheadLayer, BulkheadPermit, BulkheadService,
+};
 pub use call_clock::{CallClockFuture, CallClockLayer, CallClockService};
 pub use circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, CircuitBreakerService, CircuitState, Opened,

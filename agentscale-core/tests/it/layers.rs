@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used, reason = "in a test a failed unwrap is a failed test")]
 
+mod bulkhead;
 mod call_clock;
 mod circuit_breaker;
 mod config;
 mod rate_limit;
 mod retry;
+mod tables;
 mod timeout;
 
 use std::sync::Arc;
