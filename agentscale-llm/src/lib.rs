@@ -20,20 +20,25 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key; the decoder of server-sent events |
+//! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key; the decoders of every stream, from bytes alone |
 //! | `openai` | `OpenAiProvider`: chat completions and embeddings of OpenAI and compatible servers |
 
 mod answer;
+pub mod decode;
 pub mod extractive;
+pub mod headers;
 #[cfg(feature = "openai")]
+mod http;
+pub mod ndjson;
 pub mod openai;
-#[cfg(feature = "openai")]
-mod retry_after;
+mod refusal;
 pub mod simulated;
 pub mod sse;
 mod tokens;
 
 pub use extractive::{ExtractiveProvider, NOTHING_FOUND};
+#[cfg(feature = "openai")]
+pub use http::ConnectionConfig;
 #[cfg(feature = "openai")]
 pub use openai::OpenAiProvider;
 pub use simulated::SimulatedProvider;

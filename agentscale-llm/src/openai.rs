@@ -1,129 +1,16 @@
 //! OpenAI's chat completions and embeddings, and the servers that speak the same: vLLM, Ollama, llama.cpp and others.
 
-use agentscale_core::llm::{
-    Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
-    LlmProvider, ModelInfo,
-};
-use agentscale_core::{Error, ErrorKind, Result};
-use async_trait::async_trait;
-use reqwest::Response;
-use reqwest::header::CONTENT_TYPE;
-
-mod client;
+mod chat;
+#[cfg(feature = "openai")]
 mod config;
-mod decoder;
-mod draft;
+#[cfg(feature = "openai")]
+mod embeddings;
 mod error;
-mod read;
-mod request;
-mod wire;
+#[cfg(feature = "openai")]
+mod provider;
 
+pub(crate) use chat::ChatReader;
+#[cfg(feature = "openai")]
 pub use config::{OpenAiConfig, TokenLimitField};
-pub use decoder::ChatDecoder;
-pub use draft::MAX_ANSWER_BYTES;
-
-use client::Client;
-
-/// Calls a server that speaks OpenAI's chat completions.
-///
-/// A document of the conversation is sent as text below its citation in brackets. Any model name is passed on. Nothing
-/// is retried here: that is the retry layer's work, and the errors carry what it needs, `retry_after` and whether the
-/// server wants the request again.
-///
-/// # Errors
-/// By the server's own code where it gave one, else by its status: `unauthenticated`, `permission_denied`,
-/// `not_found`, `rate_limited`, `quota_exceeded` (never retried), `overloaded`, `context_too_long`, `content_refused` (a
-/// refusal of the model too), `too_large`, `invalid_input`, `conflict`, `unavailable`. `corrupt` for a body that is not
-/// of this API; `deadline_exceeded` beyond [`OpenAiConfig::timeout_ms`]; `invalid_input` where neither the request nor
-/// the configuration names a model.
-///
-/// ```no_run
-/// use agentscale_core::LlmProviderExt;
-/// use agentscale_llm::openai::{OpenAiConfig, OpenAiProvider};
-///
-/// # async fn example() -> agentscale_core::Result<()> {
-/// let local = OpenAiConfig::new().with_base_url("http://localhost:11434/v1").with_model("qwen3");
-/// let answer = OpenAiProvider::new(&local)?.ask("How long does a lease last?").await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct OpenAiProvider {
-    client: Client,
-    model: Option<String>,
-    embedding_model: Option<String>,
-    limit_field: TokenLimitField,
-}
-
-impl OpenAiProvider {
-    /// A provider with a pool of connections of its own; clones share it.
-    ///
-    /// # Errors
-    /// `invalid_input` for an address or a key that cannot stand in a request; `unavailable` where the platform has no
-    /// root certificates and the address is `https`.
-    pub fn new(config: &OpenAiConfig) -> Result<Self> {
-        Ok(Self {
-            client: Client::new(config)?,
-            model: config.model.clone(),
-            embedding_model: config.embedding_model.clone(),
-            limit_field: config.limit_field(),
-        })
-    }
-
-    async fn post(&self, request: &CompletionRequest, model: &str, stream: bool) -> Result<Response> {
-        self.capabilities().check(request)?;
-        self.client.post("/chat/completions", &request::chat(request, model, self.limit_field, stream)).await
-    }
-}
-
-#[async_trait]
-impl LlmProvider for OpenAiProvider {
-    fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities::new().with_tools().with_structured_output().with_embeddings()
-    }
-
-    fn models(&self) -> Vec<ModelInfo> {
-        Vec::new()
-    }
-
-    async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
-        let model = model(&request.model, self.model.as_deref())?;
-        let response = self.post(&request, model, false).await?;
-        let body = self.client.body(response).await?;
-        Ok(read::completion(&body, model)?.0)
-    }
-
-    async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
-        let model = model(&request.model, self.model.as_deref())?;
-        let response = self.post(&request, model, true).await?;
-        if is_json(&response) {
-            let body = self.client.body(response).await?;
-            let (completion, events) = read::completion(&body, model)?;
-            return Ok(read::whole(completion, events));
-        }
-        Ok(read::events(response, model.to_owned()))
-    }
-
-    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {
-        let model = model(&request.model, self.embedding_model.as_deref())?;
-        if request.texts.is_empty() {
-            return Ok(Embeddings::new(Vec::new(), agentscale_core::llm::Usage::default(), model));
-        }
-        let body = wire::EmbeddingsRequest { model, input: &request.texts, encoding_format: "float" };
-        let response = self.client.post("/embeddings", &body).await?;
-        read::embeddings(&self.client.body(response).await?, request.texts.len(), model)
-    }
-}
-
-fn model<'a>(asked: &'a str, default: Option<&'a str>) -> Result<&'a str> {
-    let named = Some(asked).filter(|model| !model.is_empty()).or(default);
-    named.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, "call openai").with_context("reason", "no model is named")
-    })
-}
-
-/// Some servers answer a request for a stream in one piece.
-fn is_json(response: &Response) -> bool {
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    kind.is_some_and(|kind| kind.trim_start().starts_with("application/json"))
-}
+#[cfg(feature = "openai")]
+pub use provider::OpenAiProvider;

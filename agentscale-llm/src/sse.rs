@@ -1,18 +1,19 @@
 //! Server-sent events, decoded from bytes alone.
 
 use agentscale_core::{Error, ErrorKind, Result};
+use memchr::{memchr, memchr2};
 
-/// The longest line and the longest event that [`SseDecoder`] keeps in memory: 8 MiB.
+/// The longest line and the longest event that a decoder keeps in memory: 8 MiB.
 pub const MAX_EVENT_BYTES: usize = 8 << 20;
 
 /// An event of a stream.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct SseEvent {
+pub struct SseEvent<'a> {
     /// Its `event` field; empty where the stream gave none.
-    pub name: String,
+    pub name: &'a str,
     /// Its `data` fields, joined by line feeds. Their encoding is not checked.
-    pub data: Vec<u8>,
+    pub data: &'a [u8],
 }
 
 /// Cuts bytes into events as the HTML standard's section 9.2.6 says: lines end with LF, CR or CRLF, comments and
@@ -20,21 +21,25 @@ pub struct SseEvent {
 ///
 /// The same bytes give the same events however they are split. It departs from the standard once: an event that the
 /// end of the bytes cuts off is given by [`finish`](Self::finish) rather than dropped, because servers leave out the
-/// last empty line.
+/// last empty line. An event of one line that comes whole is not copied.
 ///
 /// ```
 /// use agentscale_llm::sse::SseDecoder;
 ///
 /// let mut decoder = SseDecoder::new();
 /// let mut events = Vec::new();
-/// decoder.push(b": ping\r\nda", &mut events).unwrap();
-/// decoder.push(b"ta: one\r\ndata: two\r\n\r\n", &mut events).unwrap();
-/// assert_eq!(events[0].data, b"one\ntwo");
+/// for part in [": ping\r\nda", "ta: one\r\ndata: two\r\n\r\n"] {
+///     decoder.push(part.as_bytes(), |event| Ok(events.push(event.data.to_vec())))?;
+/// }
+/// assert_eq!(events, [b"one\ntwo"]);
+/// # Ok::<(), agentscale_core::Error>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct SseDecoder {
+    /// The line that has not ended.
     line: Vec<u8>,
-    event: SseEvent,
+    name: String,
+    data: Vec<u8>,
     has_data: bool,
     /// The last byte was a CR: a LF that follows belongs to it.
     after_cr: bool,
@@ -47,36 +52,53 @@ impl SseDecoder {
         Self::default()
     }
 
-    /// Adds the events that end within `bytes` to `events`; those before an error are among them.
+    /// Gives each event that ends within `bytes` to `take`, until that fails.
     ///
     /// # Errors
-    /// `too_large` for a line or an event of more than [`MAX_EVENT_BYTES`].
-    pub fn push(&mut self, bytes: &[u8], events: &mut Vec<SseEvent>) -> Result<()> {
+    /// The error of `take`; `too_large` for a line or an event of more than [`MAX_EVENT_BYTES`].
+    pub fn push(&mut self, bytes: &[u8], mut take: impl FnMut(SseEvent<'_>) -> Result<()>) -> Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
             if std::mem::take(&mut self.after_cr) && rest[0] == b'\n' {
                 rest = &rest[1..];
                 continue;
             }
-            let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
-                self.keep(rest)?;
-                break;
+            let Some(end) = memchr2(b'\n', b'\r', rest) else {
+                return self.keep(rest);
             };
-            self.keep(&rest[..end])?;
+            let (line, behind) = (&rest[..end], &rest[end + 1..]);
             self.after_cr = rest[end] == b'\r';
-            rest = &rest[end + 1..];
-            events.extend(self.end_line()?);
+            if let Some(data) = self.whole_event(line) {
+                let behind_line = behind.strip_prefix(b"\n").filter(|_| self.after_cr).unwrap_or(behind);
+                if let Some(blank @ (b'\n' | b'\r')) = behind_line.first() {
+                    self.after_cr = *blank == b'\r';
+                    rest = &behind_line[1..];
+                    let taken = take(SseEvent { name: &self.name, data });
+                    self.name.clear();
+                    taken?;
+                    continue;
+                }
+            }
+            rest = behind;
+            self.end_line(line, &mut take)?;
         }
         Ok(())
     }
 
-    /// The event that the end of the bytes cut off.
+    /// Gives the event that the end of the bytes cut off to `take`.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
-    pub fn finish(mut self) -> Result<Option<SseEvent>> {
-        let last = self.end_line()?;
-        Ok(last.or_else(|| self.end_event()))
+    pub fn finish(mut self, mut take: impl FnMut(SseEvent<'_>) -> Result<()>) -> Result<()> {
+        self.end_line(b"", &mut take)?;
+        self.end_event(&mut take)
+    }
+
+    /// The data of a line that is all of its event if an empty line follows.
+    fn whole_event<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let is_first = self.line.is_empty() && self.begun && !self.has_data;
+        let value = line.strip_prefix(b"data:").filter(|value| is_first && value.len() <= MAX_EVENT_BYTES)?;
+        Some(value.strip_prefix(b" ").unwrap_or(value))
     }
 
     fn keep(&mut self, part: &[u8]) -> Result<()> {
@@ -87,44 +109,56 @@ impl SseDecoder {
         Ok(())
     }
 
-    fn end_line(&mut self) -> Result<Option<SseEvent>> {
+    fn end_line(&mut self, end: &[u8], take: &mut impl FnMut(SseEvent<'_>) -> Result<()>) -> Result<()> {
+        if self.line.is_empty() && end.len() <= MAX_EVENT_BYTES {
+            return self.read_line(end, take);
+        }
+        self.keep(end)?;
         let mut line = std::mem::take(&mut self.line);
-        let event = self.read_line(without_mark(&line, self.begun));
-        self.begun = true;
+        let result = self.read_line(&line, take);
         line.clear();
         self.line = line;
-        event
+        result
     }
 
-    fn read_line(&mut self, line: &[u8]) -> Result<Option<SseEvent>> {
+    fn read_line(&mut self, line: &[u8], take: &mut impl FnMut(SseEvent<'_>) -> Result<()>) -> Result<()> {
+        let line = without_mark(line, std::mem::replace(&mut self.begun, true));
         if line.is_empty() {
-            return Ok(self.end_event());
+            return self.end_event(take);
         }
-        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let colon = memchr(b':', line).unwrap_or(line.len());
         let value = line.get(colon + 1..).unwrap_or_default();
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match &line[..colon] {
             b"data" => self.add_data(value)?,
-            b"event" => self.event.name = String::from_utf8_lossy(value).into_owned(),
+            b"event" => {
+                self.name.clear();
+                self.name.push_str(&String::from_utf8_lossy(value));
+            }
             _ => {}
         }
-        Ok(None)
-    }
-
-    fn add_data(&mut self, value: &[u8]) -> Result<()> {
-        if self.event.data.len() + value.len() > MAX_EVENT_BYTES {
-            return Err(too_large("event"));
-        }
-        if std::mem::replace(&mut self.has_data, true) {
-            self.event.data.push(b'\n');
-        }
-        self.event.data.extend_from_slice(value);
         Ok(())
     }
 
-    fn end_event(&mut self) -> Option<SseEvent> {
-        let event = std::mem::take(&mut self.event);
-        std::mem::take(&mut self.has_data).then_some(event)
+    fn add_data(&mut self, value: &[u8]) -> Result<()> {
+        if self.data.len() + value.len() > MAX_EVENT_BYTES {
+            return Err(too_large("event"));
+        }
+        if std::mem::replace(&mut self.has_data, true) {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(value);
+        Ok(())
+    }
+
+    fn end_event(&mut self, take: &mut impl FnMut(SseEvent<'_>) -> Result<()>) -> Result<()> {
+        let taken = match std::mem::take(&mut self.has_data) {
+            true => take(SseEvent { name: &self.name, data: &self.data }),
+            false => Ok(()),
+        };
+        self.name.clear();
+        self.data.clear();
+        taken
     }
 }
 
@@ -147,18 +181,28 @@ mod tests {
     fn decode(bytes: &[u8], step: usize) -> Vec<(String, String)> {
         let mut decoder = SseDecoder::new();
         let mut events = Vec::new();
+        let mut take = |event: SseEvent<'_>| {
+            events.push((event.name.to_owned(), String::from_utf8(event.data.to_vec()).unwrap()));
+            Ok(())
+        };
         for part in bytes.chunks(step) {
-            decoder.push(part, &mut events).unwrap();
+            decoder.push(part, &mut take).unwrap();
         }
-        events.extend(decoder.finish().unwrap());
-        events.into_iter().map(|event| (event.name, String::from_utf8(event.data).unwrap())).collect()
+        decoder.finish(take).unwrap();
+        events
+    }
+
+    fn error_of(part: &[u8]) -> (Error, SseDecoder) {
+        let mut decoder = SseDecoder::new();
+        let error = (0..1_000).find_map(|_| decoder.push(part, |_| Ok(())).err()).unwrap();
+        (error, decoder)
     }
 
     #[test]
     fn every_end_of_line_gives_the_same_events() {
-        let stream = "\u{feff}data: one\n: ping\n\nevent: two\nid: 7\ndata:a\ndata: b\ndata\n\nevent: none\n\ndata: cut off";
-        let expected =
-            [("", "one"), ("two", "a\nb\n"), ("", "cut off")].map(|(name, data)| (name.into(), data.into()));
+        let stream = "\u{feff}data: one\n: ping\n\nevent: two\nid: 7\ndata:a\ndata: b\ndata\n\ndata: c\n\nevent: none\n\nevent: d\ndata: d\n\ndata: cut off";
+        let expected = [("", "one"), ("two", "a\nb\n"), ("", "c"), ("d", "d"), ("", "cut off")]
+            .map(|(name, data)| (name.into(), data.into()));
         for end in ["\n", "\r\n", "\r"] {
             let stream = stream.replace('\n', end);
             for step in 1..=stream.len() {
@@ -169,18 +213,25 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_takes_bounded_memory() {
-        let mut decoder = SseDecoder::new();
-        let part = vec![b'x'; 1 << 20];
-        let error = (0..1_000).find_map(|_| decoder.push(&part, &mut Vec::new()).err()).unwrap();
+        let (error, decoder) = error_of(&vec![b'x'; 1 << 20]);
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert!(decoder.line.capacity() <= 2 * MAX_EVENT_BYTES);
     }
 
     #[test]
     fn an_event_of_many_lines_takes_bounded_memory() {
-        let mut decoder = SseDecoder::new();
-        let line = format!("data: {}\n", "x".repeat(1 << 20));
-        let error = (0..1_000).find_map(|_| decoder.push(line.as_bytes(), &mut Vec::new()).err()).unwrap();
+        let (error, decoder) = error_of(format!("data: {}\n", "x".repeat(1 << 20)).as_bytes());
         assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert!(decoder.data.capacity() <= 2 * MAX_EVENT_BYTES);
+    }
+
+    #[test]
+    fn a_line_above_the_limit_is_refused_however_it_is_split() {
+        let line = format!("data: {}\n\n", "x".repeat(MAX_EVENT_BYTES + 1));
+        for step in [line.len(), line.len() / 2] {
+            let mut decoder = SseDecoder::new();
+            let errors = line.as_bytes().chunks(step).filter_map(|part| decoder.push(part, |_| Ok(())).err());
+            assert_eq!(errors.map(|error| error.kind()).next(), Some(ErrorKind::TooLarge), "{step}");
+        }
     }
 }

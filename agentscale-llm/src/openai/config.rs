@@ -2,6 +2,8 @@ use agentscale_core::{Error, ErrorKind, Result};
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::ConnectionConfig;
+
 /// How an [`OpenAiProvider`](super::OpenAiProvider) reaches its server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,14 +23,8 @@ pub struct OpenAiConfig {
     pub project: Option<String>,
     /// How the longest answer is asked for; `auto`.
     pub token_limit_field: TokenLimitField,
-    /// How long a connection may take to be made, in milliseconds; 5,000.
-    pub connect_timeout_ms: u64,
-    /// How long a call may take, its stream included, in milliseconds; 600,000.
-    pub timeout_ms: u64,
-    /// How long an unused connection is kept, in milliseconds; 90,000.
-    pub idle_connection_ms: u64,
-    /// The longest body of an answer that comes in one piece, in bytes; 128 MiB.
-    pub max_response_bytes: usize,
+    /// How connections are held.
+    pub connection: ConnectionConfig,
 }
 
 /// The field that carries [`max_tokens`](agentscale_core::llm::CompletionRequest::max_tokens).
@@ -57,10 +53,7 @@ impl Default for OpenAiConfig {
             organization: None,
             project: None,
             token_limit_field: TokenLimitField::default(),
-            connect_timeout_ms: 5_000,
-            timeout_ms: 600_000,
-            idle_connection_ms: 90_000,
-            max_response_bytes: 128 << 20,
+            connection: ConnectionConfig::default(),
         }
     }
 }

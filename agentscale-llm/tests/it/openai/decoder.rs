@@ -1,6 +1,6 @@
-use agentscale_core::llm::{Completion, CompletionEvent, Content, FinishReason, Usage};
+use agentscale_core::llm::{Completion, CompletionEvent, Content, FinishReason, PartialAnswer, Usage};
 use agentscale_core::{ErrorKind, Result};
-use agentscale_llm::openai::ChatDecoder;
+use agentscale_llm::decode::{Dialect, StreamDecoder};
 use proptest::prelude::*;
 
 const TEXT: &str = r#"data: {"model":"small-1","choices":[{"index":0,"delta":{"role":"assistant","content":""}}],"obfuscation":"x"}
@@ -33,7 +33,7 @@ data: [DONE]
 "#;
 
 fn decode<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> (Vec<CompletionEvent>, Result<Completion>) {
-    let mut decoder = ChatDecoder::new().with_model("asked");
+    let mut decoder = StreamDecoder::new(Dialect::OpenAiChat).with_model("asked");
     let mut events = Vec::new();
     for part in parts {
         if let Err(error) = decoder.push(part, &mut events) {
@@ -139,10 +139,10 @@ fn a_stream_that_ends_without_finish_reason_says_so() {
     for stream in [&TEXT[..end], &TEXT[..end - 20], "", "data: [DONE]\n\n", ": ping\n\n"] {
         let error = whole(stream).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{stream}");
-        assert_eq!(error.context("reason"), Some("ended without a finish reason"));
+        assert_eq!(error.context("reason"), Some("ended without its terminal event"));
     }
     let error = whole(&TEXT[..end]).unwrap_err();
-    assert_eq!(error.context("text_bytes"), Some("15"));
+    assert_eq!(PartialAnswer::of(&error).unwrap().message.text(), "Größe 10 😀");
 }
 
 #[test]
@@ -195,12 +195,12 @@ fn a_refusal_is_an_error_and_a_filter_a_reason() {
 
 #[test]
 fn memory_is_bounded_without_a_newline_and_with_an_endless_answer() {
-    let mut decoder = ChatDecoder::new();
+    let mut decoder = StreamDecoder::new(Dialect::OpenAiChat);
     let part = vec![b'x'; 1 << 20];
     let error = (0..64).find_map(|_| decoder.push(&part, &mut Vec::new()).err()).unwrap();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
 
-    let mut decoder = ChatDecoder::new();
+    let mut decoder = StreamDecoder::new(Dialect::OpenAiChat);
     let text = "x".repeat(1 << 20);
     let event = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
     let error = (0..64).find_map(|_| decoder.push(event.as_bytes(), &mut Vec::new()).err()).unwrap();

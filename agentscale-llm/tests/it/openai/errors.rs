@@ -1,6 +1,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use agentscale_core::llm::PartialAnswer;
 use agentscale_core::llm::{CompletionRequest, LlmProvider, Message};
 use agentscale_core::{Error, ErrorKind, Retry};
 use agentscale_llm::openai::{OpenAiConfig, OpenAiProvider};
@@ -128,7 +129,8 @@ async fn a_cut_body_is_unavailable_and_says_what_came() {
     let part = "data: {\"choices\":[{\"delta\":{\"content\":\"ten \"}}]}\n\n";
     let server = Server::replying(Reply::sse(part).then(Part::Cut)).await;
     let error = provider_at(&server).stream(ask()).await.unwrap().collect().await.unwrap_err();
-    assert_eq!((error.kind(), error.context("text_bytes")), (ErrorKind::Unavailable, Some("4")));
+    let came = PartialAnswer::of(&error).unwrap();
+    assert_eq!((error.kind(), came.message.text().as_str()), (ErrorKind::Unavailable, "ten "));
     assert_eq!(provider_at(&server).complete(ask()).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
@@ -145,7 +147,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
 async fn a_silent_server_ends_at_the_timeout() {
     let server = Server::replying(Reply::json(200, "").then(Part::Hang)).await;
     let mut config = OpenAiConfig::new().with_base_url(&server.url).with_model("small");
-    config.timeout_ms = 50;
+    config.connection.timeout_ms = 50;
     let error = OpenAiProvider::new(&config).unwrap().complete(ask()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
 }
@@ -154,7 +156,7 @@ async fn a_silent_server_ends_at_the_timeout() {
 async fn a_body_over_the_limit_is_too_large() {
     let server = Server::replying(Reply::json(200, &" ".repeat(10_000))).await;
     let mut config = OpenAiConfig::new().with_base_url(&server.url).with_model("small");
-    config.max_response_bytes = 5_000;
+    config.connection.max_response_bytes = 5_000;
     let error = OpenAiProvider::new(&config).unwrap().complete(ask()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
 }

@@ -1,12 +1,13 @@
+mod wire;
+
 use agentscale_core::llm::{
     CompletionRequest, Content, Message, ResponseFormat, Role, ToolCall, ToolChoice, ToolSpec,
 };
 
-use super::TokenLimitField;
-use super::wire;
+use crate::openai::TokenLimitField;
 
 /// The body of a chat completion.
-pub(super) fn chat<'a>(
+pub(crate) fn chat<'a>(
     request: &'a CompletionRequest,
     model: &'a str,
     limit: TokenLimitField,

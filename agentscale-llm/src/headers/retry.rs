@@ -1,19 +1,31 @@
-//! What a server says about sending a request again.
-
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use agentscale_core::{Error, ErrorKind, Retry};
 
+use super::parse_http_date;
+
 /// The headers `x-should-retry`, `retry-after-ms` and `retry-after`, in the meaning that OpenAI's and Anthropic's own
 /// clients give them. How long a wait is honoured is the retry layer's matter.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use agentscale_core::{Error, ErrorKind};
+/// use agentscale_llm::headers::RetryHint;
+///
+/// let hint = RetryHint::read(|name| (name == "retry-after").then_some("2"), SystemTime::UNIX_EPOCH);
+/// let error = hint.apply(Error::new(ErrorKind::RateLimited, "complete"));
+/// assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RetryHint {
+pub struct RetryHint {
     should_retry: Option<bool>,
     after: Option<Duration>,
 }
 
 impl RetryHint {
-    pub(crate) fn read<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Self {
+    /// Reads a header by its name in lower case; `now` is the time that a date is told from. What is past, negative or
+    /// no time is passed over.
+    pub fn read<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Self {
         let should_retry = match header("x-should-retry") {
             Some("true") => Some(true),
             Some("false") => Some(false),
@@ -24,8 +36,8 @@ impl RetryHint {
         Self { should_retry, after }
     }
 
-    /// A used-up quota is not retried whatever the server says: more requests do not fill it.
-    pub(crate) fn apply(self, error: Error) -> Error {
+    /// Says with `error` what the server said. A used-up quota is not retried whatever the server says: more requests do not fill it.
+    pub fn apply(self, error: Error) -> Error {
         if error.kind() == ErrorKind::QuotaExceeded || self.should_retry == Some(false) {
             return error.with_retry(Retry::Never);
         }
@@ -51,38 +63,10 @@ fn positive(value: &str, per_second: f64) -> Option<Duration> {
     (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten()
 }
 
-/// The one date format that RFC 9110 lets servers send: `Sun, 06 Nov 1994 08:49:37 GMT`.
-pub(crate) fn parse_http_date(text: &str) -> Option<SystemTime> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (_, date) = text.trim().split_once(", ")?;
-    let mut parts = date.split(' ');
-    let day: u64 = parts.next()?.parse().ok()?;
-    let name = parts.next()?;
-    let month = MONTHS.iter().position(|month| *month == name)? as u64 + 1;
-    let year: u64 = parts.next()?.parse().ok()?;
-    let mut clock = parts.next()?.split(':').map(|part| part.parse::<u64>().ok());
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    let in_range =
-        (1..=31).contains(&day) && (1970..=9999).contains(&year) && hour < 24 && minute < 60 && second < 61;
-    if !in_range || parts.next() != Some("GMT") {
-        return None;
-    }
-    let seconds = days_from_epoch(year, month, day)? * 86_400 + hour * 3_600 + minute * 60 + second;
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-}
-
-/// Howard Hinnant's `days_from_civil`, <https://howardhinnant.github.io/date_algorithms.html>, for years from 1970.
-fn days_from_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year / 400, year % 400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    (era * 146_097 + day_of_era).checked_sub(719_468)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -90,19 +74,6 @@ mod tests {
     fn after(headers: &[(&str, &str)]) -> Option<Duration> {
         let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
         RetryHint::read(header, parse_http_date(NOW).unwrap()).after
-    }
-
-    #[test]
-    fn dates_are_read() {
-        let seconds =
-            |text| parse_http_date(text).map(|date| date.duration_since(UNIX_EPOCH).unwrap().as_secs());
-        assert_eq!(seconds(NOW), Some(784_111_777));
-        assert_eq!(seconds("Thu, 29 Feb 2024 23:59:59 GMT"), Some(1_709_251_199));
-        for wrong in
-            ["", "Sun, 06 Nov 1994", "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1969 08:49:37 GMT"]
-        {
-            assert_eq!(seconds(wrong), None, "{wrong}");
-        }
     }
 
     #[test]

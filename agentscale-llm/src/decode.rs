@@ -1,0 +1,196 @@
+//! The streams of the providers, decoded from bytes alone.
+
+use std::fmt;
+use std::str::FromStr;
+
+use agentscale_core::llm::{Completion, CompletionEvent, PartialAnswer, Usage};
+use agentscale_core::{Error, ErrorKind, Result};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::openai;
+use crate::sse::{SseDecoder, SseEvent};
+
+mod draft;
+mod text;
+
+pub(crate) use draft::Draft;
+pub(crate) use text::Text;
+
+/// The longest answer that is kept in memory, texts and arguments together: 32 MiB.
+pub const MAX_ANSWER_BYTES: usize = 32 << 20;
+
+/// The wire format of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// OpenAI's chat completions, which many servers speak.
+    OpenAiChat,
+}
+
+impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::OpenAiChat];
+
+    /// Its name: `openai-chat`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAiChat => "openai-chat",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let known = Self::ALL.into_iter().find(|dialect| dialect.as_str() == name);
+        known.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, "name a dialect").with_context("name", name.escape_debug())
+        })
+    }
+}
+
+/// Decodes the stream of one answer.
+///
+/// The same bytes give the same final answer however they are split. Comments, pings, unknown events and fields and a
+/// missing last empty line do no harm. A stream that ends without its terminal event is an error, never a short
+/// answer. Each error has what came before it as its [`PartialAnswer`]. Usage is the last that the stream told, and
+/// zero where it told none. Memory is bounded by [`MAX_EVENT_BYTES`](crate::sse::MAX_EVENT_BYTES) and
+/// [`MAX_ANSWER_BYTES`].
+///
+/// ```
+/// use agentscale_llm::decode::{Dialect, StreamDecoder};
+///
+/// let mut decoder = StreamDecoder::new(Dialect::OpenAiChat);
+/// let mut events = Vec::new();
+/// decoder.push(b"data: {\"choices\":[{\"delta\":{\"content\":\"ten \"}}]}\n\n", &mut events)?;
+/// decoder.push(b"data: {\"choices\":[{\"delta\":{\"content\":\"s\"},\"finish_reason\":\"stop\"}]}\n", &mut events)?;
+/// assert_eq!(decoder.finish()?.text(), "ten s");
+/// # Ok::<(), agentscale_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct StreamDecoder {
+    framing: Framing,
+    answer: Answer,
+}
+
+#[derive(Debug)]
+enum Framing {
+    Sse(SseDecoder),
+}
+
+#[derive(Debug)]
+struct Answer {
+    reader: Box<dyn EventReader>,
+    draft: Draft,
+    model: String,
+}
+
+/// What a dialect does with the events of its stream.
+pub(crate) trait EventReader: fmt::Debug + Send {
+    /// Takes one event in, and adds to `events` what is new.
+    fn read(
+        &mut self,
+        event: SseEvent<'_>,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()>;
+
+    /// Whether the stream has said that nothing follows.
+    fn is_done(&self, draft: &Draft) -> bool;
+}
+
+impl StreamDecoder {
+    /// A decoder at the start of a stream.
+    pub fn new(dialect: Dialect) -> Self {
+        let (framing, reader): (_, Box<dyn EventReader>) = match dialect {
+            Dialect::OpenAiChat => (Framing::Sse(SseDecoder::new()), Box::new(openai::ChatReader::default())),
+        };
+        Self { framing, answer: Answer { reader, draft: Draft::default(), model: String::new() } }
+    }
+
+    /// Names the model of the answer where the stream does not.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Into<String>) -> Self {
+        self.answer.model = model.into();
+        self
+    }
+
+    /// Takes bytes in, and adds to `events` what is new.
+    ///
+    /// # Errors
+    /// The error that the server put into its stream, by kind; `corrupt` for what cannot be understood or comes behind
+    /// the end; `too_large` above the bounds of memory. Nothing can be pushed behind an error.
+    pub fn push(&mut self, bytes: &[u8], events: &mut Vec<CompletionEvent>) -> Result<()> {
+        let answer = &mut self.answer;
+        let pushed = match &mut self.framing {
+            Framing::Sse(sse) => sse.push(bytes, |event| answer.take(event, events)),
+        };
+        pushed.map_err(|error| self.partial().behind(error))
+    }
+
+    /// Whether the stream has said that it is over.
+    pub fn is_done(&self) -> bool {
+        self.answer.reader.is_done(&self.answer.draft)
+    }
+
+    /// What has come so far.
+    pub fn partial(&self) -> PartialAnswer {
+        self.answer.draft.partial(&self.answer.model)
+    }
+
+    /// The usage that the stream has told so far.
+    pub fn usage(&self) -> Usage {
+        self.answer.draft.usage()
+    }
+
+    /// The whole answer, at the end of the bytes.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push); `unavailable` for a stream that ended without its terminal event; `corrupt` for a
+    /// tool call whose arguments are no JSON; `content_refused` for a model that refused to answer.
+    pub fn finish(self) -> Result<Completion> {
+        let Self { framing, mut answer } = self;
+        let finished = match framing {
+            Framing::Sse(sse) => sse.finish(|event| answer.take_last(event)),
+        };
+        match finished {
+            Ok(()) => answer.draft.finish(&answer.model),
+            Err(error) => Err(answer.draft.partial(&answer.model).behind(error)),
+        }
+    }
+}
+
+impl Answer {
+    fn take(&mut self, event: SseEvent<'_>, events: &mut Vec<CompletionEvent>) -> Result<()> {
+        if event.data.is_empty() {
+            return Ok(());
+        }
+        self.reader.read(event, &mut self.draft, events)
+    }
+
+    /// A stream that was cut in the middle of an event is broken off, not corrupt.
+    fn take_last(&mut self, event: SseEvent<'_>) -> Result<()> {
+        let is_whole = serde_json::from_slice::<IgnoredAny>(event.data).is_ok();
+        if is_whole || event.data.trim_ascii() == b"[DONE]" {
+            return self.take(event, &mut Vec::new());
+        }
+        Ok(())
+    }
+}
+
+/// Reads the JSON of an event. The parser's error is left out: it may quote the answer.
+pub(crate) fn event<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(data).map_err(|_| corrupt("no json of this api"))
+}
+
+pub(crate) fn corrupt(reason: &'static str) -> Error {
+    Error::new(ErrorKind::Corrupt, "decode completion stream").with_context("reason", reason)
+}

@@ -1,0 +1,247 @@
+use std::collections::BTreeMap;
+
+use agentscale_core::llm::{
+    Completion, CompletionEvent, Content, FinishReason, Message, PartialAnswer, Reasoning, Role, ToolCall,
+    Usage,
+};
+use agentscale_core::{Error, ErrorKind, Json, Result};
+
+use super::MAX_ANSWER_BYTES;
+
+/// What a part takes of [`MAX_ANSWER_BYTES`] beyond its texts, so that empty parts are bounded too.
+const PART_BYTES: usize = 128;
+
+/// An answer as far as it has come, whole or in events: parts in the order of their slots.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    model: String,
+    parts: BTreeMap<u32, Part>,
+    finish_reason: Option<FinishReason>,
+    usage: Usage,
+    refused: bool,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Part {
+    Text(String),
+    Reasoning(Reasoning),
+    Call(CallDraft),
+}
+
+/// A tool call as far as it has come.
+#[derive(Debug, Default)]
+pub(crate) struct CallDraft {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) signature: Option<String>,
+    /// Its place among the calls of the answer, from 0.
+    index: u32,
+    arguments: String,
+}
+
+impl Draft {
+    pub(crate) fn set_model(&mut self, model: &str) {
+        if !model.is_empty() && self.model != model {
+            model.clone_into(&mut self.model);
+        }
+    }
+
+    pub(crate) fn set_usage(&mut self, usage: Usage) {
+        self.usage = usage;
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// The model, or its provider, refused to answer.
+    pub(crate) fn refuse(&mut self) {
+        self.refused = true;
+    }
+
+    /// The terminal event has come.
+    pub(crate) fn end(&mut self, reason: FinishReason) {
+        self.finish_reason = Some(reason);
+    }
+
+    pub(crate) fn add_text(
+        &mut self,
+        slot: u32,
+        text: String,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        match self.part(slot, || Part::Text(String::new()), text.len())? {
+            Part::Text(whole) => whole.push_str(&text),
+            _ => return Err(mixed(slot)),
+        }
+        events.push(CompletionEvent::Text(text));
+        Ok(())
+    }
+
+    pub(crate) fn add_reasoning(
+        &mut self,
+        slot: u32,
+        text: String,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.reasoning(slot, text.len())?.text.push_str(&text);
+        events.push(CompletionEvent::Reasoning(text));
+        Ok(())
+    }
+
+    /// The call of a slot; where there was none an empty one, the `index`-th of the answer.
+    pub(crate) fn call(&mut self, slot: u32, index: u32) -> Result<&mut CallDraft> {
+        let new = || Part::Call(CallDraft { index, ..CallDraft::default() });
+        match self.part(slot, new, 0)? {
+            Part::Call(call) => Ok(call),
+            _ => Err(mixed(slot)),
+        }
+    }
+
+    /// The call of a slot that is there already.
+    pub(crate) fn find_call(&self, slot: u32) -> Option<&CallDraft> {
+        match self.parts.get(&slot) {
+            Some(Part::Call(call)) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// Adds to the arguments of a slot's call; there is none without [`call`](Self::call).
+    pub(crate) fn add_arguments(
+        &mut self,
+        slot: u32,
+        fragment: String,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        if fragment.is_empty() {
+            return Ok(());
+        }
+        self.make_room(fragment.len())?;
+        let Some(Part::Call(call)) = self.parts.get_mut(&slot) else {
+            return Err(mixed(slot));
+        };
+        call.arguments.push_str(&fragment);
+        events.push(CompletionEvent::ToolArguments { index: call.index, fragment });
+        Ok(())
+    }
+
+    /// The last slot, for APIs whose parts have no numbers.
+    pub(crate) fn last_slot(&self) -> Option<u32> {
+        self.parts.last_key_value().map(|(slot, _)| *slot)
+    }
+
+    /// How many calls there are.
+    pub(crate) fn calls(&self) -> usize {
+        self.parts.values().filter(|part| matches!(part, Part::Call(_))).count()
+    }
+
+    /// What has come, without the calls that are not whole.
+    pub(crate) fn partial(&self, asked_model: &str) -> PartialAnswer {
+        let parts = self.parts.values().filter_map(|part| match part {
+            Part::Text(text) => Some(Content::Text { text: text.clone() }),
+            Part::Reasoning(reasoning) => Some(Content::Reasoning(reasoning.clone())),
+            Part::Call(call) => call.finish().ok().map(Content::ToolCall),
+        });
+        let message = Message::new(Role::Assistant, parts.collect());
+        PartialAnswer::new(message, self.usage, self.model_or(asked_model))
+    }
+
+    /// The whole answer, once its terminal event has come.
+    pub(crate) fn finish(self, asked_model: &str) -> Result<Completion> {
+        match self.check() {
+            Ok((reason, content)) => {
+                let message = Message::new(Role::Assistant, content);
+                Ok(Completion::new(message, reason, self.usage, self.model_or(asked_model)))
+            }
+            Err(error) => Err(self.partial(asked_model).behind(error)),
+        }
+    }
+
+    fn check(&self) -> Result<(FinishReason, Vec<Content>)> {
+        let Some(reason) = self.finish_reason else {
+            return Err(Error::new(ErrorKind::Unavailable, "read completion")
+                .with_context("reason", "ended without its terminal event"));
+        };
+        let says_nothing = self.parts.values().all(|part| matches!(part, Part::Reasoning(_)));
+        if self.refused && says_nothing {
+            return Err(Error::new(ErrorKind::ContentRefused, "read completion"));
+        }
+        let reason = match reason {
+            FinishReason::Stop if self.calls() > 0 => FinishReason::ToolCalls,
+            reason => reason,
+        };
+        let mut content = Vec::with_capacity(self.parts.len().max(1));
+        for part in self.parts.values() {
+            content.push(match part {
+                Part::Text(text) => Content::Text { text: text.clone() },
+                Part::Reasoning(reasoning) => Content::Reasoning(reasoning.clone()),
+                Part::Call(call) => Content::ToolCall(call.finish()?),
+            });
+        }
+        if says_nothing {
+            content.push(Content::Text { text: String::new() });
+        }
+        Ok((reason, content))
+    }
+
+    fn model_or(&self, asked: &str) -> String {
+        if self.model.is_empty() { asked.to_owned() } else { self.model.clone() }
+    }
+
+    fn reasoning(&mut self, slot: u32, bytes: usize) -> Result<&mut Reasoning> {
+        match self.part(slot, || Part::Reasoning(Reasoning::default()), bytes)? {
+            Part::Reasoning(reasoning) => Ok(reasoning),
+            _ => Err(mixed(slot)),
+        }
+    }
+
+    fn part(&mut self, slot: u32, new: impl FnOnce() -> Part, bytes: usize) -> Result<&mut Part> {
+        let is_new = !self.parts.contains_key(&slot);
+        self.make_room(bytes + if is_new { PART_BYTES } else { 0 })?;
+        Ok(self.parts.entry(slot).or_insert_with(new))
+    }
+
+    fn make_room(&mut self, bytes: usize) -> Result<()> {
+        self.bytes += bytes;
+        if self.bytes > MAX_ANSWER_BYTES {
+            return Err(Error::new(ErrorKind::TooLarge, "read completion")
+                .with_context("limit_bytes", MAX_ANSWER_BYTES));
+        }
+        Ok(())
+    }
+}
+
+impl CallDraft {
+    fn finish(&self) -> Result<ToolCall> {
+        let corrupt = |reason: &'static str| {
+            Error::new(ErrorKind::Corrupt, "read tool call")
+                .with_context("reason", reason)
+                .with_context("index", self.index)
+        };
+        if self.name.is_empty() {
+            return Err(corrupt("no name"));
+        }
+        let text = if self.arguments.trim().is_empty() { "{}" } else { &self.arguments };
+        // The parser's error is left out: it may quote the arguments.
+        let arguments = Json::parse(text).map_err(|_| corrupt("the arguments are no json"))?;
+        let id = if self.id.is_empty() { format!("call_{}", self.index) } else { self.id.clone() };
+        let call = ToolCall::new(id, &self.name, arguments);
+        Ok(match &self.signature {
+            Some(signature) => call.with_signature(signature),
+            None => call,
+        })
+    }
+}
+
+fn mixed(slot: u32) -> Error {
+    Error::new(ErrorKind::Corrupt, "read completion")
+        .with_context("reason", "one part is of two kinds")
+        .with_context("index", slot)
+}

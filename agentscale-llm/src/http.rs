@@ -1,0 +1,9 @@
+//! What the clients of the providers share: connections, bodies, streams.
+
+mod client;
+mod config;
+mod stream;
+
+pub(crate) use client::{Api, Client, header_value};
+pub use config::ConnectionConfig;
+pub(crate) use stream::read_stream;

@@ -1,0 +1,193 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use agentscale_core::llm::RateLimits;
+use agentscale_core::{Error, ErrorKind, Result};
+use bytes::BytesMut;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Response, Url, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+use serde::Serialize;
+
+use super::ConnectionConfig;
+use crate::headers::{RetryHint, parse_http_date};
+use crate::refusal::is_code;
+
+/// What is kept of the body of an error.
+const MAX_ERROR_BYTES: usize = 64 << 10;
+
+/// What a client has to know of its provider's API.
+pub(crate) struct Api {
+    /// What errors say was attempted, as `call openai`.
+    pub(crate) operation: &'static str,
+    /// What the body of a refusal says, by its status.
+    pub(crate) error: fn(Option<u16>, &[u8]) -> Error,
+    /// What the headers of an answer say of limits, by the time that they were written.
+    pub(crate) rate_limits: fn(&HeaderMap, SystemTime) -> RateLimits,
+    /// The header that names a request for the provider's support.
+    pub(crate) request_id: &'static str,
+}
+
+/// The HTTP half: one pool of connections, one server.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    headers: HeaderMap,
+    max_response_bytes: usize,
+    api: &'static Api,
+}
+
+impl Client {
+    /// A client for the server at `base_url`; `headers` go with each request.
+    pub(crate) fn new(
+        api: &'static Api,
+        base_url: &str,
+        headers: HeaderMap,
+        config: &ConnectionConfig,
+    ) -> Result<Self> {
+        config.check()?;
+        let base = parse_base(api, base_url)?;
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(base.scheme() == "https")?)
+            .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+            .timeout(Duration::from_millis(config.timeout_ms))
+            .pool_idle_timeout(Duration::from_millis(config.idle_connection_ms))
+            .pool_max_idle_per_host(config.max_idle_connections)
+            .tcp_nodelay(true)
+            // Following one would carry the key to another place.
+            .redirect(redirect::Policy::none());
+        let prior_knowledge = config.http2_without_tls && base.scheme() == "http";
+        let builder = if prior_knowledge { builder.http2_prior_knowledge() } else { builder };
+        let http = builder.build().map_err(|error| from_network(api, error))?;
+        Ok(Self { http, base, headers, max_response_bytes: config.max_response_bytes, api })
+    }
+
+    /// Posts `body`; the answer has a status of success, and its body is still to be read.
+    pub(crate) async fn post(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Result<Response> {
+        self.send(self.http.post(self.url(path)).json(body)).await
+    }
+
+    /// The body of an answer.
+    pub(crate) async fn body(&self, response: Response) -> Result<BytesMut> {
+        self.read(response, self.max_response_bytes).await
+    }
+
+    /// What the headers of an answer say of limits.
+    pub(crate) fn rate_limits(&self, response: &Response) -> RateLimits {
+        (self.api.rate_limits)(response.headers(), written_at(response.headers()))
+    }
+
+    /// The network's own trouble.
+    pub(crate) fn network_error(&self, error: reqwest::Error) -> Error {
+        from_network(self.api, error)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let request = request.headers(self.headers.clone());
+        let response = request.send().await.map_err(|error| self.network_error(error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        // An unreadable body leaves the status, which decides the kind alone.
+        let body = self.read(response, MAX_ERROR_BYTES).await.unwrap_or_default();
+        Err(refusal(self.api, status, &headers, &body))
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url.set_query(query);
+        url
+    }
+
+    async fn read(&self, mut response: Response, limit: usize) -> Result<BytesMut> {
+        let mut body = BytesMut::new();
+        while let Some(part) = response.chunk().await.map_err(|error| self.network_error(error))? {
+            if body.len() + part.len() > limit {
+                let error = Error::new(ErrorKind::TooLarge, self.api.operation);
+                return Err(error.with_context("limit_bytes", limit));
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(body)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("host", &self.base.host_str()).finish_non_exhaustive()
+    }
+}
+
+/// Whether a response is one JSON text: some servers answer a request for a stream so.
+pub(super) fn is_json(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.trim_start().starts_with("application/json"))
+}
+
+fn refusal(api: &Api, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let mut error = (api.error)(Some(status), body);
+    if let Some(id) = header(api.request_id).filter(|id| is_code(id)) {
+        error = error.with_context("request_id", id);
+    }
+    let limits = (api.rate_limits)(headers, written_at(headers));
+    if RateLimits::of(&error).is_none() && !limits.is_empty() {
+        error = error.with_source(limits);
+    }
+    RetryHint::read(header, written_at(headers)).apply(error)
+}
+
+/// The server's own date keeps a skewed clock out of the waits.
+fn written_at(headers: &HeaderMap) -> SystemTime {
+    let date = headers.get("date").and_then(|value| value.to_str().ok()).and_then(parse_http_date);
+    date.unwrap_or_else(SystemTime::now)
+}
+
+fn from_network(api: &Api, error: reqwest::Error) -> Error {
+    // A connection that was not made in time says nothing about the deadline of the call.
+    let kind = match error.is_timeout() && !error.is_connect() {
+        true => ErrorKind::DeadlineExceeded,
+        false if error.is_builder() => ErrorKind::InvalidInput,
+        false => ErrorKind::Unavailable,
+    };
+    Error::new(kind, api.operation).with_source(error.without_url())
+}
+
+fn parse_base(api: &Api, text: &str) -> Result<Url> {
+    let parsed =
+        Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    parsed.ok_or_else(|| refused_field(api, "base_url"))
+}
+
+/// Built for this client alone: a provider of cryptography installed for the process would be the host's to choose.
+/// Without `https` no root is loaded, so that a machine without certificates can talk to a server of its own.
+fn tls(https: bool) -> Result<ClientConfig> {
+    let failed = |source| Error::new(ErrorKind::Unavailable, "set up tls").with_source(source);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(failed)?;
+    let builder = match https {
+        true => builder.with_platform_verifier().map_err(failed)?,
+        false => builder.with_root_certificates(RootCertStore::empty()),
+    };
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// A value that can stand in a header; `field` names where it was configured.
+pub(crate) fn header_value(api: &Api, field: &'static str, value: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(value).map_err(|_| refused_field(api, field))
+}
+
+/// The value is left out: it may be a key, or an address that holds one.
+fn refused_field(api: &Api, field: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidInput, api.operation).with_context("field", field)
+}

@@ -1,0 +1,99 @@
+use std::collections::VecDeque;
+
+use agentscale_core::llm::{Completion, CompletionEvent, CompletionStream};
+use agentscale_core::{Error, Result};
+use futures::stream;
+use reqwest::Response;
+
+use super::Client;
+use super::client::is_json;
+use crate::decode::StreamDecoder;
+
+/// The answer as it comes. `whole` reads the body of a server that answers a request for a stream in one piece.
+pub(crate) async fn read_stream(
+    client: &Client,
+    response: Response,
+    decoder: StreamDecoder,
+    whole: impl FnOnce(&[u8]) -> Result<(Completion, Vec<CompletionEvent>)>,
+) -> Result<CompletionStream> {
+    let limits = client.rate_limits(&response);
+    if is_json(&response) {
+        let (completion, events) = whole(&client.body(response).await?)?;
+        return Ok(stream_of(completion.with_rate_limits(limits.clone()), events).with_rate_limits(limits));
+    }
+    let reading = Reading {
+        client: client.clone(),
+        source: Some((response, decoder)),
+        ready: VecDeque::new(),
+        failed: None,
+    };
+    let stream = CompletionStream::new(stream::unfold(reading, |mut reading| async move {
+        let item = reading.next().await?;
+        Some((item, reading))
+    }));
+    Ok(stream.with_rate_limits(limits))
+}
+
+/// A whole answer, as a stream.
+fn stream_of(completion: Completion, events: Vec<CompletionEvent>) -> CompletionStream {
+    let items = events.into_iter().chain([CompletionEvent::Finished(completion)]);
+    CompletionStream::from_events(items.map(Ok))
+}
+
+/// Reads the response as its stream is read; dropping that drops the connection.
+struct Reading {
+    client: Client,
+    source: Option<(Response, StreamDecoder)>,
+    ready: VecDeque<CompletionEvent>,
+    /// What ends the stream once `ready` is empty.
+    failed: Option<Error>,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Option<Result<CompletionEvent>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(Ok(event));
+            }
+            if let Some(error) = self.failed.take() {
+                return Some(Err(error));
+            }
+            let (response, _) = self.source.as_mut()?;
+            match response.chunk().await {
+                Ok(Some(bytes)) => self.decode(&bytes),
+                Ok(None) => self.finish(),
+                Err(error) => self.break_off(error),
+            }
+        }
+    }
+
+    fn decode(&mut self, bytes: &[u8]) {
+        let Some((_, decoder)) = self.source.as_mut() else { return };
+        let mut events = Vec::new();
+        let result = decoder.push(bytes, &mut events);
+        let is_done = decoder.is_done();
+        self.ready.extend(events);
+        match result {
+            // What comes behind the end of an answer does not make it worse.
+            _ if is_done => self.finish(),
+            Ok(()) => {}
+            Err(error) => {
+                self.source = None;
+                self.failed = Some(error);
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        let Some((_, decoder)) = self.source.take() else { return };
+        match decoder.finish() {
+            Ok(completion) => self.ready.push_back(CompletionEvent::Finished(completion)),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    fn break_off(&mut self, error: reqwest::Error) {
+        let Some((_, decoder)) = self.source.take() else { return };
+        self.failed = Some(decoder.partial().behind(self.client.network_error(error)));
+    }
+}

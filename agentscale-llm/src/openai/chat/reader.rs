@@ -1,0 +1,165 @@
+use std::collections::HashMap;
+
+use agentscale_core::Result;
+use agentscale_core::llm::{CompletionEvent, FinishReason, Usage};
+
+use super::wire;
+use crate::decode::{self, Draft, EventReader, corrupt};
+use crate::openai::error;
+use crate::sse::SseEvent;
+
+/// Reads the chunks of a chat completion, or its whole body.
+#[derive(Debug, Default)]
+pub(crate) struct ChatReader {
+    places: Places,
+    done: bool,
+}
+
+/// The slots of an answer: what it thinks, what it says, its calls.
+const REASONING: u32 = 0;
+const TEXT: u32 = 1;
+const FIRST_CALL: u32 = 2;
+
+impl EventReader for ChatReader {
+    fn read(
+        &mut self,
+        event: SseEvent<'_>,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        if event.data.trim_ascii() == b"[DONE]" {
+            self.done = true;
+            return Ok(());
+        }
+        if self.done {
+            return Err(corrupt("an event behind the end"));
+        }
+        if event.name == "error" {
+            return Err(error::from_body(None, event.data));
+        }
+        self.add(decode::event(event.data)?, draft, events)
+    }
+
+    fn is_done(&self, _: &Draft) -> bool {
+        self.done
+    }
+}
+
+impl ChatReader {
+    /// Takes one body or chunk in.
+    pub(crate) fn add(
+        &mut self,
+        response: wire::ChatResponse<'_>,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        if let Some(body) = response.error {
+            return Err(error::from_stream(body));
+        }
+        if let Some(model) = &response.model {
+            draft.set_model(model);
+        }
+        if let Some(told) = response.usage {
+            draft.set_usage(usage(&told));
+        }
+        for choice in response.choices.into_iter().flatten().filter(|choice| choice.index.unwrap_or(0) == 0) {
+            self.add_choice(choice, draft, events)?;
+        }
+        Ok(())
+    }
+
+    fn add_choice(
+        &mut self,
+        choice: wire::Choice<'_>,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        let delta = choice.delta.or(choice.message).unwrap_or_default();
+        // Servers that show what a model thinks name it one way or the other.
+        if let Some(thought) = delta.reasoning_content.or(delta.reasoning) {
+            draft.add_reasoning(REASONING, thought.into_string(), events)?;
+        }
+        if let Some(text) = delta.content {
+            draft.add_text(TEXT, text.into_string(), events)?;
+        }
+        if delta.refusal.is_some_and(|refusal| !refusal.is_empty()) {
+            draft.refuse();
+        }
+        for part in delta.tool_calls.into_iter().flatten() {
+            self.add_call_part(part, draft, events)?;
+        }
+        if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
+            draft.end(finish_reason(&reason));
+        }
+        Ok(())
+    }
+
+    fn add_call_part(
+        &mut self,
+        part: wire::ToolCallPart<'_>,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        let id = part.id.unwrap_or_default();
+        let function = part.function.unwrap_or_default();
+        let place = self.places.of(part.index, &id, draft);
+        let slot = slot(place);
+        let call = draft.call(slot, place)?;
+        if call.id.is_empty() {
+            call.id = id.into_string();
+        }
+        // Some servers repeat the name in every fragment.
+        if call.name.is_empty() {
+            call.name = function.name.unwrap_or_default().into_string();
+        }
+        let fragment = function.arguments.unwrap_or_default().into_string();
+        draft.add_arguments(slot, fragment, events)
+    }
+}
+
+/// The call that the fragments of an index belong to: some servers give every call the same index, or none.
+#[derive(Debug, Default)]
+struct Places {
+    open: HashMap<Option<u32>, u32>,
+}
+
+impl Places {
+    /// Where a fragment belongs: with the call of its index, unless its id is that of another call.
+    fn of(&mut self, index: Option<u32>, id: &str, draft: &Draft) -> u32 {
+        let call = |place: u32| draft.find_call(slot(place));
+        if let Some(place) = self.open.get(&index)
+            && !call(*place).is_some_and(|call| !id.is_empty() && !call.id.is_empty() && call.id != id)
+        {
+            return *place;
+        }
+        let behind_last = || match draft.last_slot() {
+            Some(last) if last >= FIRST_CALL => (last - FIRST_CALL).saturating_add(1),
+            _ => 0,
+        };
+        let place = index.filter(|index| call(*index).is_none()).unwrap_or_else(behind_last);
+        self.open.insert(index, place);
+        place
+    }
+}
+
+fn slot(place: u32) -> u32 {
+    place.saturating_add(FIRST_CALL)
+}
+
+/// A reason that this version does not know ended the answer as any other: it counts as `stop`.
+fn finish_reason(reason: &str) -> FinishReason {
+    match reason {
+        "length" | "max_tokens" => FinishReason::Length,
+        "tool_calls" | "function_call" => FinishReason::ToolCalls,
+        "content_filter" => FinishReason::ContentFilter,
+        _ => FinishReason::Stop,
+    }
+}
+
+pub(crate) fn usage(usage: &wire::Usage) -> Usage {
+    let cached = usage.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens);
+    let reasoning = usage.completion_tokens_details.as_ref().and_then(|details| details.reasoning_tokens);
+    Usage::new(usage.prompt_tokens.unwrap_or(0), usage.completion_tokens.unwrap_or(0))
+        .with_cached(cached.unwrap_or(0))
+        .with_reasoning(reasoning.unwrap_or(0))
+}
