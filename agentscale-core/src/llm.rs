@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use crate::{Error, ErrorKind, Result};
 
 mod answer;
+mod context;
 mod embed;
 mod ext;
 mod image;
@@ -22,6 +23,7 @@ mod request;
 mod stream;
 
 pub use answer::{Completion, FinishReason, PartialAnswer, Usage};
+pub use context::CallContext;
 pub use embed::{EmbeddingRequest, Embeddings};
 pub use ext::LlmProviderExt;
 pub use image::Image;

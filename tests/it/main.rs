@@ -7,6 +7,7 @@ mod cycles;
 mod deadlines;
 mod dropped;
 mod exactly_once;
+mod for_whom;
 mod guide;
 mod invariants;
 mod meddling;

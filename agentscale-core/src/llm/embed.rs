@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Usage;
+use super::{CallContext, Usage};
 
 /// Asks for vectors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,18 +10,28 @@ pub struct EmbeddingRequest {
     pub model: String,
     /// The texts.
     pub texts: Vec<String>,
+    /// For whom it is asked.
+    #[serde(skip)]
+    pub context: CallContext,
 }
 
 impl EmbeddingRequest {
     /// Texts for the provider's default model.
     pub fn new(texts: Vec<String>) -> Self {
-        Self { model: String::new(), texts }
+        Self { model: String::new(), texts, context: CallContext::default() }
     }
 
     /// Sets the model.
     #[must_use]
     pub fn with_model(mut self, model: impl Into<String>) -> Self {
         self.model = model.into();
+        self
+    }
+
+    /// Sets for whom it is asked.
+    #[must_use]
+    pub fn with_context(mut self, context: CallContext) -> Self {
+        self.context = context;
         self
     }
 }

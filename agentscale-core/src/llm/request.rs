@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Message, PromptCache, ReasoningEffort};
+use super::{CallContext, Message, PromptCache, ReasoningEffort};
 use crate::Json;
 
 /// A tool that the model may call.
@@ -86,6 +86,9 @@ pub struct CompletionRequest {
     /// How the provider's prompt cache is used, beside the breakpoints of the messages.
     #[serde(default, skip_serializing_if = "PromptCache::is_default")]
     pub prompt_cache: PromptCache,
+    /// For whom it is asked.
+    #[serde(skip)]
+    pub context: CallContext,
 }
 
 impl CompletionRequest {
@@ -104,6 +107,7 @@ impl CompletionRequest {
             seed: None,
             reasoning_effort: None,
             prompt_cache: PromptCache::default(),
+            context: CallContext::default(),
         }
     }
 
@@ -153,6 +157,13 @@ impl CompletionRequest {
     #[must_use]
     pub fn with_reasoning_effort(mut self, effort: ReasoningEffort) -> Self {
         self.reasoning_effort = Some(effort);
+        self
+    }
+
+    /// Sets for whom it is asked.
+    #[must_use]
+    pub fn with_context(mut self, context: CallContext) -> Self {
+        self.context = context;
         self
     }
 

@@ -1,9 +1,10 @@
-use agentscale_core::llm::{Completion, CompletionEvent, CompletionRequest, LlmProvider};
-use agentscale_core::{Error, ErrorKind, Result};
+use agentscale_core::llm::{CallContext, Completion, CompletionEvent, CompletionRequest, LlmProvider};
+use agentscale_core::{Deadline, Error, ErrorKind, Result};
 
 use super::{TurnContext, journal, missing};
 
-/// The runtime's model provider within a turn: each call is a journaled step.
+/// The runtime's model provider within a turn: each call is a journaled step. A call without a tenant is made for the
+/// turn's: with its account, priority and deadline, and with the agent as its session.
 #[derive(Debug)]
 pub struct TurnLlm<'a> {
     context: &'a TurnContext<'a>,
@@ -21,6 +22,7 @@ impl<'a> TurnLlm<'a> {
     pub async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
         let provider = self.provider()?;
         let (step, hash) = self.begin(&request)?;
+        let request = self.for_this_turn(request);
         self.context.run_step(step, hash, self.context.wait_for_model(provider.complete(request))).await
     }
 
@@ -36,6 +38,7 @@ impl<'a> TurnLlm<'a> {
     ) -> Result<Completion> {
         let provider = self.provider()?;
         let (step, hash) = self.begin(&request)?;
+        let request = self.for_this_turn(request);
         let mut shown = false;
         let relay = async {
             let mut events = provider.stream(request).await?;
@@ -56,6 +59,21 @@ impl<'a> TurnLlm<'a> {
             on_text(&completion.text());
         }
         Ok(completion)
+    }
+
+    fn for_this_turn(&self, request: CompletionRequest) -> CompletionRequest {
+        if request.context.tenant.is_some() {
+            return request;
+        }
+        let context = self.context;
+        let now = context.runtime.clock.unix_micros();
+        let mut call = CallContext::new()
+            .with_tenant(context.tenant.clone())
+            .with_priority(context.message.priority)
+            .with_deadline(Deadline::after(now, context.time_left()))
+            .with_session(format!("{}/{}", context.agent_type, context.key));
+        call.account.clone_from(&context.message.account);
+        request.with_context(call)
     }
 
     fn provider(&self) -> Result<&'a dyn LlmProvider> {
