@@ -20,7 +20,7 @@
 //! # async fn main() -> Result<()> {
 //! let clock = Arc::new(CallClock::new(Arc::new(SystemClock::new())));
 //! let limit = RateLimit::new(&RateLimitConfig::default(), clock.clone())?;
-//! let breaker = CircuitBreaker::new("llm", CircuitBreakerConfig::default(), clock.clone());
+//! let breaker = CircuitBreaker::new("llm", CircuitBreakerConfig::default(), clock.clone())?;
 //!
 //! let service = ServiceBuilder::new()
 //!     .layer(CallClockLayer::new(&clock)) // one look at the clock where a call enters, one where it ends
@@ -53,8 +53,8 @@ pub use bulkhead::{
 };
 pub use call_clock::{CallClockFuture, CallClockLayer, CallClockService};
 pub use circuit_breaker::{
-    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, CircuitBreakerService, CircuitState, Opened,
-    Permit,
+    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, CircuitBreakerService, CircuitRates,
+    CircuitState, CircuitTrip, ConsecutiveFailures, OpenCause, Opened, Permit,
 };
 pub use component::Component;
 pub use rate_limit::{RateLimit, RateLimitConfig, RateLimitLayer, RateLimitService};

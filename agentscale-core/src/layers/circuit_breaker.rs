@@ -1,8 +1,14 @@
 mod breaker;
 mod config;
+mod opened;
 mod permit;
+mod shared;
 mod state;
 mod summary;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod window;
 
 use std::task::{Context, Poll};
 
@@ -12,15 +18,17 @@ use tower_service::Service;
 use super::AdmissionFuture;
 use crate::{Error, Result};
 
-pub use breaker::{CircuitBreaker, Opened};
-pub use config::CircuitBreakerConfig;
+pub use breaker::CircuitBreaker;
+pub use config::{CircuitBreakerConfig, CircuitRates, CircuitTrip, ConsecutiveFailures};
+pub use opened::{OpenCause, Opened};
 pub use permit::Permit;
 pub use state::CircuitState;
 
 /// Refuses calls with `circuit_open` while the other side fails.
 ///
-/// Position: inside retries, outside rate limits and a timeout: without a timeout a probe that hangs keeps
-/// the circuit half open. The breaker is asked before the inner service's readiness, and refuses in `call`,
+/// Default: 5 consecutive failures within 30 s open it for 30 s. Position: inside retries, outside rate limits and a
+/// timeout, which ends a probe that hangs; without one the probe is given up after
+/// [`max_half_open`](CircuitBreakerConfig::max_half_open). The breaker is asked before the inner service's readiness, and refuses in `call`,
 /// never in `poll_ready`. A call that is dropped before its end records nothing; if it was the probe of a
 /// half-open circuit, the next call becomes the probe.
 #[derive(Clone, Debug)]

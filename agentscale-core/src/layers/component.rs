@@ -1,7 +1,7 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use super::{Backoff, CircuitBreakerConfig, RetryConfig, TimeoutConfig};
+use super::{Backoff, CircuitBreakerConfig, CircuitTrip, ConsecutiveFailures, RetryConfig, TimeoutConfig};
 
 /// The components of a runtime that calls go to, with the values that each starts with.
 ///
@@ -28,6 +28,7 @@ pub enum Component {
 }
 
 impl Component {
+    pub(super) const LLM_FAILURES: ConsecutiveFailures = consecutive(5, 30);
     pub(super) const LLM_CIRCUIT_BREAKER: CircuitBreakerConfig = circuit_breaker(5, 30);
 
     /// How calls to it are retried.
@@ -66,7 +67,14 @@ impl Component {
 }
 
 const fn circuit_breaker(failures: u16, secs: u64) -> CircuitBreakerConfig {
-    let time = Duration::from_secs(secs);
-    let consecutive_failures = NonZeroU16::new(failures).expect("the table has no zero");
-    CircuitBreakerConfig { consecutive_failures, within: time, open_for: time }
+    CircuitBreakerConfig {
+        trip: CircuitTrip::ConsecutiveFailures(consecutive(failures, secs)),
+        open_for: Duration::from_secs(secs),
+        max_half_open: Duration::from_secs(120),
+    }
+}
+
+const fn consecutive(failures: u16, secs: u64) -> ConsecutiveFailures {
+    let failures = NonZeroU16::new(failures).expect("the table has no zero");
+    ConsecutiveFailures { failures, within: Duration::from_secs(secs) }
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serializer};
 
 pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    let millis = duration.as_nanos().div_ceil(1_000_000);
-    serializer.serialize_u64(u64::try_from(millis).unwrap_or(u64::MAX))
+    serializer.serialize_u64(u64::try_from(rounded_up(*duration)).unwrap_or(u64::MAX))
+}
+
+pub(crate) fn rounded_up(duration: Duration) -> u128 {
+    duration.as_nanos().div_ceil(1_000_000)
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

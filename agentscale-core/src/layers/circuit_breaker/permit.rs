@@ -1,4 +1,6 @@
-use super::CircuitBreaker;
+use std::sync::Arc;
+
+use super::shared::Shared;
 use super::state::Ticket;
 use crate::layers::Guard;
 use crate::{Error, ErrorKind, Result};
@@ -8,31 +10,36 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 #[must_use = "a permit that is dropped unresolved counts as a cancelled call"]
 pub struct Permit {
-    breaker: CircuitBreaker,
+    /// `None` once it is resolved.
+    breaker: Option<Arc<Shared>>,
     ticket: Ticket,
-    resolved: bool,
 }
 
 impl Permit {
-    pub(super) fn new(breaker: CircuitBreaker, ticket: Ticket) -> Self {
-        Self { breaker, ticket, resolved: false }
+    #[inline]
+    pub(super) fn new(breaker: Arc<Shared>, ticket: Ticket) -> Self {
+        Self { breaker: Some(breaker), ticket }
     }
 
     /// The other side answered.
+    #[inline]
     pub fn success(mut self) {
-        self.resolved = true;
-        self.breaker.succeed(self.ticket);
+        if let Some(breaker) = self.breaker.take() {
+            breaker.succeed(self.ticket);
+        }
     }
 
     /// The other side failed.
     pub fn failure(mut self) {
-        self.resolved = true;
-        self.breaker.fail(self.ticket);
+        if let Some(breaker) = self.breaker.take() {
+            breaker.fail(self.ticket);
+        }
     }
 
     /// Records a result. Failures are `unavailable`, `deadline_exceeded`, `overloaded`, `corrupt` and
     /// `internal`. Other errors may have come from this side, or lie in the request: they count like a
     /// cancelled call.
+    #[inline]
     pub fn record(self, result: Result<(), &Error>) {
         match result {
             Ok(()) => self.success(),
@@ -48,15 +55,17 @@ impl Permit {
 }
 
 impl Guard for Permit {
+    #[inline]
     fn resolve(self, result: Result<(), &Error>) {
         self.record(result);
     }
 }
 
 impl Drop for Permit {
+    #[inline]
     fn drop(&mut self) {
-        if !self.resolved {
-            self.breaker.cancel(self.ticket);
+        if let Some(breaker) = self.breaker.take() {
+            breaker.cancel(self.ticket);
         }
     }
 }

@@ -1,29 +1,49 @@
 use super::CircuitState;
 use super::state::Machine;
 
-/// The machine in one word: the cycle, whether it is closed, whether it is calm. It spares calls the lock
-/// while nothing fails.
+/// The machine in one word: the cycle, whether calls pass, whether they are recorded, whether a success would
+/// change nothing. It spares calls the lock.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Summary(u64);
 
 impl Summary {
-    const CALM: u64 = 0b01;
-    const CLOSED: u64 = 0b10;
+    const CALM: u64 = 0b001;
+    const PASSES: u64 = 0b010;
+    const RECORDS: u64 = 0b100;
+    const FLAGS: u32 = 3;
+
+    /// Sends every call to the lock.
+    pub(super) const NOTHING: Self = Self(0);
 
     pub(super) fn of(machine: &Machine) -> Self {
-        let closed = if machine.state() == CircuitState::Closed { Self::CLOSED } else { 0 };
+        let flags = match machine.state() {
+            CircuitState::Closed => Self::PASSES | Self::RECORDS,
+            CircuitState::ForcedClosed => Self::PASSES,
+            _ => 0,
+        };
         let calm = if machine.is_calm() { Self::CALM } else { 0 };
-        Self(machine.cycle() << 2 | closed | calm)
+        Self(machine.cycle() << Self::FLAGS | flags | calm)
     }
 
-    pub(super) fn calm(cycle: u64) -> Self {
-        Self(cycle << 2 | Self::CLOSED | Self::CALM)
+    /// The cycle of the calls that pass without a look at the machine.
+    #[inline]
+    pub(super) fn passing(self) -> Option<u64> {
+        (self.0 & Self::PASSES != 0).then_some(self.0 >> Self::FLAGS)
     }
 
-    pub(super) fn closed_cycle(self) -> Option<u64> {
-        (self.0 & Self::CLOSED != 0).then_some(self.0 >> 2)
+    /// Whether a success of this cycle would change nothing.
+    #[inline]
+    pub(super) fn is_calm(self, cycle: u64) -> bool {
+        self.0 & Self::CALM != 0 && self.0 >> Self::FLAGS == cycle
     }
 
+    /// Whether calls of this cycle are recorded.
+    #[inline]
+    pub(super) fn records(self, cycle: u64) -> bool {
+        self.0 & Self::RECORDS != 0 && self.0 >> Self::FLAGS == cycle
+    }
+
+    #[inline]
     pub(super) fn from_word(word: u64) -> Self {
         Self(word)
     }

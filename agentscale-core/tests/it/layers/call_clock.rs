@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agentscale_core::layers::{
-    CallClockLayer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, Component, Layer, RateLimit,
-    RateLimitConfig, RateLimitLayer, RetryConfig, RetryLayer, Service, TimeoutLayer,
+    CallClockLayer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, CircuitTrip, Component,
+    ConsecutiveFailures, Layer, RateLimit, RateLimitConfig, RateLimitLayer, RetryConfig, RetryLayer, Service,
+    TimeoutLayer,
 };
 use agentscale_core::time::{CallClock, Clock, ManualClock, Monotonic};
 use agentscale_core::{Error, ErrorKind, Result};
@@ -45,9 +46,10 @@ type Stack = tower::util::BoxCloneSyncService<(), &'static str, Error>;
 fn stack(inner: Scripted, retry: RetryConfig) -> (CountingClock, Stack) {
     let counting = CountingClock::default();
     let clock = Arc::new(CallClock::new(Arc::new(counting.clone())));
-    let failures = NonZeroU16::new(2).unwrap();
-    let config = CircuitBreakerConfig { consecutive_failures: failures, ..CircuitBreakerConfig::default() };
-    let breaker = CircuitBreaker::new("llm", config, clock.clone());
+    let failures = ConsecutiveFailures { failures: NonZeroU16::new(2).unwrap(), ..Default::default() };
+    let trip = CircuitTrip::ConsecutiveFailures(failures);
+    let config = CircuitBreakerConfig { trip, ..CircuitBreakerConfig::default() };
+    let breaker = CircuitBreaker::new("llm", config, clock.clone()).unwrap();
     let limit = RateLimit::new(&RateLimitConfig::default(), clock.clone()).unwrap();
     let service = ServiceBuilder::new()
         .layer(CallClockLayer::new(&clock))

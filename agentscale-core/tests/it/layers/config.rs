@@ -1,9 +1,12 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use agentscale_core::layers::{
-    Backoff, CircuitBreakerConfig, Component, Jitter, RateLimitConfig, RetryConfig, RetryPolicy,
-    TimeoutConfig,
+    Backoff, CircuitBreaker, CircuitBreakerConfig, CircuitRates, CircuitTrip, Component, Jitter,
+    RateLimitConfig, RetryConfig, RetryPolicy, TimeoutConfig,
 };
+use agentscale_core::time::ManualClock;
+use agentscale_core::{ErrorKind, Result};
 
 /// Component, its delays between retries in ms, and failures / window / open time of its breaker in ms.
 type Row = (Component, &'static [u128], Option<(u16, u64, u64)>);
@@ -25,11 +28,8 @@ fn each_component_has_the_delays_and_the_breaker_of_the_documents_table() {
         assert_eq!(seen, delays.iter().map(|ms| ms * 1_000_000).collect::<Vec<_>>(), "{component:?}");
         assert_eq!(retry.jitter, Jitter::Full);
         let seen = component.circuit_breaker().map(|config| {
-            (
-                config.consecutive_failures.get(),
-                config.within.as_millis() as u64,
-                config.open_for.as_millis() as u64,
-            )
+            let CircuitTrip::ConsecutiveFailures(trip) = config.trip else { panic!("{component:?}") };
+            (trip.failures.get(), trip.within.as_millis() as u64, config.open_for.as_millis() as u64)
         });
         assert_eq!(seen, breaker, "{component:?}");
     }
@@ -53,7 +53,40 @@ fn configurations_state_their_units_and_fill_in_defaults() {
 fn unknown_keys_and_zero_limits_are_refused() {
     assert!(serde_json::from_str::<RetryConfig>(r#"{"retries": 3}"#).is_err());
     assert!(serde_json::from_str::<TimeoutConfig>(r#"{"after": 3}"#).is_err());
-    assert!(serde_json::from_str::<CircuitBreakerConfig>(r#"{"consecutive_failures": 0}"#).is_err());
+    assert!(
+        serde_json::from_str::<CircuitBreakerConfig>(
+            r#"{"trip": {"consecutive_failures": {"failures": 0}}}"#
+        )
+        .is_err()
+    );
     assert!(serde_json::from_str::<RateLimitConfig>(r#"{"calls": 0}"#).is_err());
     assert!(serde_json::from_str::<RateLimitConfig>(r#"{"calls": 10, "per_ms": 100, "burst": 3}"#).is_ok());
+}
+
+#[test]
+fn a_circuit_breaker_that_cannot_work_is_refused_with_the_field() {
+    let built = |config| CircuitBreaker::new("llm", config, Arc::new(ManualClock::new()));
+    for (field, json) in [
+        ("open_for_ms", r#"{"open_for_ms": 0}"#),
+        ("max_half_open_ms", r#"{"max_half_open_ms": 0}"#),
+        ("within_ms", r#"{"trip": {"consecutive_failures": {"within_ms": 0}}}"#),
+        ("window_ms", r#"{"trip": {"rates": {"window_ms": 0}}}"#),
+        ("slow_call_ms", r#"{"trip": {"rates": {"slow_call_ms": 0}}}"#),
+        ("failure_rate", r#"{"trip": {"rates": {"failure_rate": 0.0}}}"#),
+        ("failure_rate", r#"{"trip": {"rates": {"failure_rate": -0.1}}}"#),
+        ("failure_rate", r#"{"trip": {"rates": {"failure_rate": 1.01}}}"#),
+        ("slow_call_rate", r#"{"trip": {"rates": {"slow_call_rate": 1e300}}}"#),
+    ] {
+        refused_for(field, built(serde_json::from_str(json).unwrap()));
+    }
+    let trip = CircuitTrip::Rates(CircuitRates { failure_rate: f64::NAN, ..CircuitRates::default() });
+    let config = CircuitBreakerConfig { trip, ..CircuitBreakerConfig::default() };
+    refused_for("failure_rate", built(config));
+    assert!(serde_json::from_str::<CircuitRates>(r#"{"min_calls": 0}"#).is_err());
+}
+
+fn refused_for<T: std::fmt::Debug>(field: &str, outcome: Result<T>) {
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.context(field).is_some(), "{error} names {field}");
 }
