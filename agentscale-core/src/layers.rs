@@ -37,6 +37,7 @@
 //!
 //! `docs/write-a-layer.md` shows how to write another one.
 
+mod adaptive_concurrency;
 mod admission;
 mod bulkhead;
 mod call_clock;
@@ -47,6 +48,10 @@ mod rate_limit;
 mod retry;
 mod timeout;
 
+pub use adaptive_concurrency::{
+    AdaptiveConcurrency, AdaptiveConcurrencyConfig, AdaptiveConcurrencyLayer, AdaptiveConcurrencyService,
+    ConcurrencyAlgorithm, ConcurrencyPermit,
+};
 pub use admission::{AdmissionFuture, Guard};
 pub use bulkhead::{
     Bulkhead, BulkheadConfig, BulkheadFuture, BulkheadLayer, BulkheadPermit, BulkheadService,

@@ -1,11 +1,13 @@
 #![allow(clippy::unwrap_used, reason = "in a test a failed unwrap is a failed test")]
 
+mod adaptive_concurrency;
 mod bulkhead;
 mod call_clock;
 mod circuit_breaker;
 mod config;
 mod rate_limit;
 mod retry;
+mod simulation;
 mod tables;
 mod timeout;
 
