@@ -5,6 +5,7 @@
 mod attempts;
 mod cycles;
 mod deadlines;
+mod decode_stream;
 mod dropped;
 mod exactly_once;
 mod for_whom;

@@ -157,8 +157,12 @@ async fn open(folder: &Path) -> Option<SqliteCheckpointStore> {
 }
 
 pub(crate) fn quickstart_binary() -> PathBuf {
+    example_binary("quickstart")
+}
+
+pub(crate) fn example_binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let binary = test.parent().and_then(Path::parent).unwrap().join("examples/quickstart");
+    let binary = test.parent().and_then(Path::parent).unwrap().join("examples").join(name);
     assert!(binary.exists(), "{} is missing: build it with `cargo build --examples`", binary.display());
     binary
 }

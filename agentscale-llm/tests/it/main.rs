@@ -3,6 +3,7 @@
 
 mod conformance;
 mod extractive;
+mod fixtures;
 #[cfg(feature = "openai")]
 mod model_server;
 #[cfg(feature = "openai")]

@@ -157,9 +157,10 @@ fn finish_reason(reason: &str) -> FinishReason {
 }
 
 pub(crate) fn usage(usage: &wire::Usage) -> Usage {
-    let cached = usage.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens);
+    let prompt = usage.prompt_tokens_details.clone().unwrap_or_default();
     let reasoning = usage.completion_tokens_details.as_ref().and_then(|details| details.reasoning_tokens);
     Usage::new(usage.prompt_tokens.unwrap_or(0), usage.completion_tokens.unwrap_or(0))
-        .with_cached(cached.unwrap_or(0))
+        .with_cached(prompt.cached_tokens.unwrap_or(0))
+        .with_cache_write(prompt.cache_write_tokens.unwrap_or(0))
         .with_reasoning(reasoning.unwrap_or(0))
 }

@@ -76,6 +76,7 @@ pub(crate) struct Usage {
 #[serde(default)]
 pub(crate) struct PromptDetails {
     pub(crate) cached_tokens: Option<u64>,
+    pub(crate) cache_write_tokens: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

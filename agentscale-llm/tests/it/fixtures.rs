@@ -1,0 +1,135 @@
+//! The streams of `tests/fixtures/DIALECT/` give what stands beside them, however their bytes are split.
+//!
+//! The JSON beside a stream is what the example `decode_stream` prints for it.
+
+use std::path::{Path, PathBuf};
+
+use agentscale_core::llm::{Completion, CompletionEvent, Content, Message, PartialAnswer};
+use agentscale_core::{Error, Result};
+use agentscale_llm::decode::{Dialect, StreamDecoder};
+use serde_json::{Value, json};
+
+/// A dialect without so many streams is not tested.
+const FEWEST: usize = 10;
+
+#[test]
+fn every_split_gives_the_same_answer() {
+    std::thread::scope(|scope| {
+        for dialect in Dialect::ALL {
+            scope.spawn(move || check_dialect(dialect));
+        }
+    });
+}
+
+fn check_dialect(dialect: Dialect) {
+    let streams = streams(dialect);
+    assert!(streams.len() >= FEWEST, "{dialect}: {} streams", streams.len());
+    for path in streams {
+        let name = format!("{dialect}/{}", path.file_stem().unwrap().to_string_lossy());
+        let bytes = std::fs::read(&path).unwrap();
+        let beside = std::fs::read(path.with_extension("json")).unwrap_or_else(|_| panic!("{name}.json"));
+        let whole = Decoded::of(dialect, [bytes.as_slice()]);
+        assert_eq!(whole.shown, serde_json::from_slice::<Value>(&beside).unwrap(), "{name}");
+        whole.check_events(&name);
+        for at in 0..=bytes.len() {
+            let (first, second) = bytes.split_at(at);
+            assert_eq!(Decoded::of(dialect, [first, second]), whole, "{name} cut at {at}");
+        }
+        for step in 1..=17 {
+            assert_eq!(Decoded::of(dialect, bytes.chunks(step)), whole, "{name} by {step}");
+        }
+    }
+}
+
+fn streams(dialect: Dialect) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(dialect.as_str());
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|_| panic!("{}", folder.display()));
+    let files = files.map(|file| file.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|kind| kind == "sse" || kind == "ndjson")).collect()
+}
+
+#[derive(Debug, PartialEq)]
+struct Decoded {
+    shown: Value,
+    message: Message,
+    events: Events,
+}
+
+/// The events of a stream, those of one part joined.
+#[derive(Debug, Default, PartialEq)]
+struct Events {
+    text: String,
+    reasoning: String,
+    arguments: Vec<String>,
+}
+
+impl Decoded {
+    fn of<'a>(dialect: Dialect, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut events = Vec::new();
+        let result = decode(dialect, parts, &mut events);
+        let message = match &result {
+            Ok(completion) => completion.message.clone(),
+            Err(error) => PartialAnswer::of(error).unwrap().message.clone(),
+        };
+        let mut joined = Events::default();
+        events.into_iter().for_each(|event| joined.add(event));
+        Self { shown: shown(result), message, events: joined }
+    }
+
+    /// The events say what the message says. An event that the end of the bytes cuts off is in the message alone.
+    fn check_events(&self, name: &str) {
+        let text = self.message.text();
+        let thoughts = self.message.content.iter().filter_map(|part| match part {
+            Content::Reasoning(reasoning) => Some(reasoning.text.as_str()),
+            _ => None,
+        });
+        let (thoughts, calls) = (thoughts.collect::<String>(), self.message.tool_calls().count());
+        assert!(text.starts_with(&self.events.text), "{name}: {text}");
+        assert!(thoughts.starts_with(&self.events.reasoning), "{name}: {thoughts}");
+        assert!(self.shown["error"].is_object() || self.events.arguments.len() <= calls, "{name}: {calls}");
+        assert_eq!(text.is_empty(), self.events.text.is_empty(), "{name}: {text}");
+    }
+}
+
+impl Events {
+    fn add(&mut self, event: CompletionEvent) {
+        match event {
+            CompletionEvent::Text(text) => self.text.push_str(&text),
+            CompletionEvent::Reasoning(text) => self.reasoning.push_str(&text),
+            CompletionEvent::ToolArguments { index, fragment } => {
+                let index = index as usize;
+                self.arguments.resize(self.arguments.len().max(index + 1), String::new());
+                self.arguments[index].push_str(&fragment);
+            }
+            other => panic!("{other:?} is the provider's to say"),
+        }
+    }
+}
+
+fn decode<'a>(
+    dialect: Dialect,
+    parts: impl IntoIterator<Item = &'a [u8]>,
+    events: &mut Vec<CompletionEvent>,
+) -> Result<Completion> {
+    let mut decoder = StreamDecoder::new(dialect);
+    parts.into_iter().try_for_each(|part| decoder.push(part, events))?;
+    decoder.finish()
+}
+
+fn shown(result: Result<Completion>) -> Value {
+    match result {
+        Ok(completion) => {
+            let calls: Vec<_> = completion.message.tool_calls().cloned().collect();
+            let mut shown = serde_json::to_value(completion).unwrap();
+            shown["tool_calls"] = serde_json::to_value(calls).unwrap();
+            shown
+        }
+        Err(error) => json!({ "error": failure(&error) }),
+    }
+}
+
+fn failure(error: &Error) -> Value {
+    let came = PartialAnswer::of(error).unwrap();
+    let partial = json!({ "message": came.message, "usage": came.usage, "model": came.model });
+    json!({ "kind": error.kind(), "message": error.to_string(), "retry": error.retry(), "partial": partial })
+}
