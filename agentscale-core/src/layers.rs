@@ -10,7 +10,7 @@
 //! use std::sync::Arc;
 //! use agentscale_core::layers::{
 //!     CallClockLayer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, Component, RateLimit,
-//!     RateLimitConfig, RateLimitLayer, RetryLayer, TimeoutLayer,
+//!     RateLimitConfig, RateLimitLayer, RetryBudget, RetryBudgetConfig, RetryLayer, TimeoutLayer,
 //! };
 //! use agentscale_core::time::{CallClock, SystemClock};
 //! use agentscale_core::{Error, Result};
@@ -20,14 +20,15 @@
 //! # async fn main() -> Result<()> {
 //! let clock = Arc::new(CallClock::new(Arc::new(SystemClock::new())));
 //! let limit = RateLimit::new(&RateLimitConfig::default(), clock.clone())?;
+//! let budget = RetryBudget::new(&RetryBudgetConfig::default(), clock.clone())?;
 //! let breaker = CircuitBreaker::new("llm", CircuitBreakerConfig::default(), clock.clone())?;
 //!
 //! let service = ServiceBuilder::new()
 //!     .layer(CallClockLayer::new(&clock)) // one look at the clock where a call enters, one where it ends
-//!     .layer(RetryLayer::new(Component::Llm.retry())) // what is below is one attempt
+//!     .layer(RetryLayer::new(Component::Llm.retry())?.with_budget(budget)) // what is below is one attempt
 //!     .layer(CircuitBreakerLayer::new(breaker)) // a refused call takes nothing out of the rate
 //!     .layer(RateLimitLayer::new(limit)) // so that only what is sent counts
-//!     .layer(TimeoutLayer::new(Component::Llm.timeout())) // so that the breaker sees a hanging attempt fail
+//!     .layer(TimeoutLayer::new(Component::Llm.timeout())?) // so that the breaker sees a hanging attempt fail
 //!     .service(service_fn(async |question: &'static str| Ok::<_, Error>(question.len())));
 //!
 //! assert_eq!(service.oneshot("how long?").await?, 9);
@@ -63,7 +64,10 @@ pub use circuit_breaker::{
 };
 pub use component::Component;
 pub use rate_limit::{RateLimit, RateLimitConfig, RateLimitLayer, RateLimitService};
-pub use retry::{Backoff, Decision, Jitter, Retry, RetryConfig, RetryFuture, RetryLayer, RetryPolicy};
+pub use retry::{
+    Backoff, Decision, Jitter, Retry, RetryBudget, RetryBudgetConfig, RetryConfig, RetryFuture, RetryLayer,
+    RetryPolicy,
+};
 pub use timeout::{Timeout, TimeoutConfig, TimeoutFuture, TimeoutLayer};
 pub use tower_layer::Layer;
 pub use tower_service::Service;

@@ -15,7 +15,7 @@
 //! # async fn main() {
 //! # tokio::time::pause();
 //! # let provider = ScriptedProvider::new().with_error(Error::new(ErrorKind::Overloaded, "call")).with_answer("ten seconds");
-//! let stack = ServiceBuilder::new().layer(RetryLayer::new(Component::Llm.retry()));
+//! let stack = ServiceBuilder::new().layer(RetryLayer::new(Component::Llm.retry()).unwrap());
 //! let provider = ServiceLlmProvider::layered(provider, &stack);
 //! assert_eq!(provider.ask("How long?").await.unwrap(), "ten seconds");
 //! # }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::layers::limits;
 use crate::time::millis;
 use crate::{Error, Result};
 
@@ -29,10 +30,10 @@ impl Default for TimeoutConfig {
 
 /// Ends calls that take too long with `deadline_exceeded`.
 ///
-/// Position: innermost, so that a circuit breaker outside counts a hanging call as a failure; a second one
+/// Default: 30 s; there is no upper bound. Position: innermost, so that a circuit breaker outside counts a hanging call as a failure; a second one
 /// around retries bounds them together. The time runs from the first poll of the call and does not include
 /// the wait for readiness. A call that is ready at its first poll arms no timer. A call that took too long is
-/// dropped.
+/// dropped, and so is the call when the future is.
 #[derive(Clone, Debug)]
 pub struct TimeoutLayer {
     config: TimeoutConfig,
@@ -40,8 +41,13 @@ pub struct TimeoutLayer {
 
 impl TimeoutLayer {
     /// A layer with this limit.
-    pub fn new(config: TimeoutConfig) -> Self {
-        Self { config }
+    ///
+    /// # Errors
+    ///
+    /// `invalid_input` with the context `after_ms` where the limit is zero.
+    pub fn new(config: TimeoutConfig) -> Result<Self> {
+        limits::within("set up a timeout", "after_ms", millis::rounded_up(config.after), 1..=u128::MAX)?;
+        Ok(Self { config })
     }
 }
 

@@ -21,7 +21,8 @@ mod conformance {
 
 fn stack() -> (RetryLayer, TimeoutLayer) {
     let timeout = TimeoutConfig { after: Duration::from_secs(20) };
-    (RetryLayer::new(Component::Llm.retry()), TimeoutLayer::new(timeout))
+    let retry = RetryLayer::new(Component::Llm.retry()).expect("the component's values work");
+    (retry, TimeoutLayer::new(timeout).expect("20 s is a limit"))
 }
 
 fn ask() -> CompletionRequest {

@@ -59,7 +59,7 @@ mod layered {
     use std::time::Duration;
 
     agentscale_core::transport_conformance!(InProcess(|direct| {
-        let timeout = TimeoutLayer::new(TimeoutConfig { after: Duration::from_secs(3_600) });
+        let timeout = TimeoutLayer::new(TimeoutConfig { after: Duration::from_secs(3_600) }).unwrap();
         Arc::new(ServiceTransport::layered(direct, &timeout))
     }));
 }

@@ -75,7 +75,7 @@ struct Layered(Sqlite);
 #[async_trait]
 impl CheckpointStoreHarness for Layered {
     async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
-        let layer = RetryLayer::new(Component::Checkpoint.retry());
+        let layer = RetryLayer::new(Component::Checkpoint.retry()).expect("the component's values work");
         Arc::new(ServiceCheckpointStore::layered(self.0.open(limits).await, &layer))
     }
 }

@@ -56,6 +56,11 @@ impl RateLimit {
         Ok(Self { limiter: Arc::new(RateLimiter::direct_with_clock(quota, InjectedClock(clock))) })
     }
 
+    /// Takes one call out of the rate, if there is one, for who does not ask when the next one comes.
+    pub(in crate::layers) fn admits(&self) -> bool {
+        self.limiter.check().is_ok()
+    }
+
     /// Takes one call out of the rate.
     ///
     /// # Errors

@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::layers::Component;
+use crate::layers::limits::{self, DAY_MS};
 use crate::time::millis;
 
 /// How often and after which waits a call is repeated; the default is the LLM row of [`Component`] (row O7).
@@ -68,3 +70,18 @@ pub enum Jitter {
     /// The backoff's delay, or the wait that the error asks for where that is longer.
     None,
 }
+
+impl RetryConfig {
+    pub(super) fn checked(self) -> Result<Self> {
+        const OPERATION: &str = "set up retries";
+        let millis = millis::rounded_up;
+        limits::within(OPERATION, "max_retries", self.max_retries, 0..=MOST_RETRIES)?;
+        limits::within(OPERATION, "max_delay_ms", millis(self.max_delay), 0..=DAY_MS)?;
+        limits::within(OPERATION, "first_delay_ms", millis(self.first_delay), 0..=millis(self.max_delay))?;
+        limits::within(OPERATION, "max_retry_after_ms", millis(self.max_retry_after), 0..=DAY_MS)?;
+        Ok(self)
+    }
+}
+
+/// More than this is a loop, not a retry.
+const MOST_RETRIES: u32 = 1_000;

@@ -1,13 +1,14 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
-use super::{Decision, RetryPolicy};
+use super::{Decision, Shared};
 use crate::time::CallClock;
 use crate::{Error, Result, Retry};
 
@@ -16,27 +17,27 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the attempt or the wait that is under way; nothing is called afterwards.
+    /// Dropping it drops the attempt or the wait that is under way; nothing is called afterwards. What the wait took
+    /// out of a budget does not come back.
     #[must_use = "futures do nothing unless polled"]
     pub struct RetryFuture<S, Q>
     where
         S: Service<Q>,
     {
-        policy: RetryPolicy,
-        service: S,
+        shared: Arc<Shared<S>>,
         request: Q,
         retries: u32,
         #[pin]
-        state: State<S::Future>,
+        state: State<S, S::Future>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<F> {
+    enum State<S, F> {
         Calling { #[pin] call: F },
         Waiting { #[pin] timer: Sleep },
-        Readying,
+        Readying { service: S },
     }
 }
 
@@ -44,45 +45,63 @@ impl<S, Q> RetryFuture<S, Q>
 where
     S: Service<Q>,
 {
-    pub(super) fn new(policy: RetryPolicy, service: S, request: Q, call: S::Future) -> Self {
-        Self { policy, service, request, retries: 0, state: State::Calling { call } }
+    #[inline]
+    pub(super) fn new(shared: Arc<Shared<S>>, request: Q, call: S::Future) -> Self {
+        Self { shared, request, retries: 0, state: State::Calling { call } }
     }
 }
 
 impl<S, Q> Future for RetryFuture<S, Q>
 where
-    S: Service<Q, Error = Error>,
+    S: Service<Q, Error = Error> + Clone,
     Q: Clone,
 {
     type Output = Result<S::Response>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
                 StateProjection::Calling { call } => match ready!(call.poll(context)) {
                     Ok(response) => return Poll::Ready(Ok(response)),
-                    Err(error) => match this.policy.decide(*this.retries, &error, fastrand::f64()) {
-                        Decision::GiveUp => return Poll::Ready(Err(given_up(error, *this.retries))),
-                        Decision::RetryAfter(wait) => State::Waiting { timer: sleep(wait) },
+                    Err(error) => match this.shared.decide(*this.retries, error) {
+                        Ok(timer) => State::Waiting { timer },
+                        Err(error) => return Poll::Ready(Err(error)),
                     },
                 },
                 StateProjection::Waiting { timer } => {
                     ready!(timer.poll(context));
-                    State::Readying
+                    State::Readying { service: this.shared.service() }
                 }
-                StateProjection::Readying => {
+                StateProjection::Readying { service } => {
                     CallClock::renew();
-                    if let Err(error) = ready!(this.service.poll_ready(context)) {
+                    if let Err(error) = ready!(service.poll_ready(context)) {
                         return Poll::Ready(Err(given_up(error, *this.retries)));
                     }
                     *this.retries += 1;
-                    let call = this.service.call(this.request.clone());
+                    let call = service.call(this.request.clone());
                     CallClock::renew();
                     State::Calling { call }
                 }
             };
             this.state.set(next);
+        }
+    }
+}
+
+impl<S> Shared<S> {
+    /// The wait before the next attempt, or the error to pass on.
+    #[cold]
+    fn decide(&self, retries: u32, error: Error) -> Result<Sleep> {
+        match self.policy.decide(retries, &error, fastrand::f64()) {
+            Decision::GiveUp => Err(given_up(error, retries)),
+            Decision::RetryAfter(wait) => match &self.budget {
+                Some(budget) if !budget.try_retry() => {
+                    Err(given_up(error, retries).with_context("retry_budget", "exhausted"))
+                }
+                _ => Ok(sleep(wait)),
+            },
         }
     }
 }

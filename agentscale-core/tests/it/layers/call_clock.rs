@@ -53,10 +53,10 @@ fn stack(inner: Scripted, retry: RetryConfig) -> (CountingClock, Stack) {
     let limit = RateLimit::new(&RateLimitConfig::default(), clock.clone()).unwrap();
     let service = ServiceBuilder::new()
         .layer(CallClockLayer::new(&clock))
-        .layer(RetryLayer::new(retry))
+        .layer(RetryLayer::new(retry).unwrap())
         .layer(CircuitBreakerLayer::new(breaker))
         .layer(RateLimitLayer::new(limit))
-        .layer(TimeoutLayer::new(Component::Llm.timeout()))
+        .layer(TimeoutLayer::new(Component::Llm.timeout()).unwrap())
         .service(inner);
     counting.readings(); // those of the construction
     (counting, Stack::new(service))

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use agentscale_core::layers::{
     Backoff, CircuitBreaker, CircuitBreakerConfig, CircuitRates, CircuitTrip, Component, Jitter,
-    RateLimitConfig, RetryConfig, RetryPolicy, TimeoutConfig,
+    RateLimitConfig, RetryBudget, RetryBudgetConfig, RetryConfig, RetryLayer, RetryPolicy, TimeoutConfig,
+    TimeoutLayer,
 };
 use agentscale_core::time::ManualClock;
 use agentscale_core::{ErrorKind, Result};
@@ -83,6 +84,28 @@ fn a_circuit_breaker_that_cannot_work_is_refused_with_the_field() {
     let config = CircuitBreakerConfig { trip, ..CircuitBreakerConfig::default() };
     refused_for("failure_rate", built(config));
     assert!(serde_json::from_str::<CircuitRates>(r#"{"min_calls": 0}"#).is_err());
+}
+
+#[test]
+fn retries_a_budget_and_a_timeout_that_cannot_work_are_refused_with_the_field() {
+    for (field, json) in [
+        ("max_retries", r#"{"max_retries": 4294967295}"#),
+        ("first_delay_ms", r#"{"first_delay_ms": 2000, "max_delay_ms": 1000}"#),
+        ("max_delay_ms", r#"{"max_delay_ms": 18446744073709551615}"#),
+        ("max_retry_after_ms", r#"{"max_retry_after_ms": 86400001}"#),
+    ] {
+        refused_for(field, RetryLayer::new(serde_json::from_str(json).unwrap()));
+    }
+    let budget = |ratio, min_per_sec, max_saved| {
+        let config = RetryBudgetConfig { ratio, min_per_sec, max_saved };
+        RetryBudget::new(&config, Arc::new(ManualClock::new()))
+    };
+    for ratio in [f64::NAN, f64::INFINITY, -0.01, 1.01] {
+        refused_for("ratio", budget(ratio, 10, 100));
+    }
+    refused_for("min_per_sec", budget(0.2, u32::MAX, 100));
+    refused_for("max_saved", budget(0.2, 10, 0));
+    refused_for("after_ms", TimeoutLayer::new(TimeoutConfig { after: Duration::ZERO }));
 }
 
 fn refused_for<T: std::fmt::Debug>(field: &str, outcome: Result<T>) {

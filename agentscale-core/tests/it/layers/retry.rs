@@ -1,20 +1,58 @@
 use std::time::Duration;
 
 use agentscale_core::layers::{
-    Backoff, Component, Decision, Jitter, Layer, RetryConfig, RetryLayer, RetryPolicy,
+    Backoff, Component, Decision, Jitter, Layer, RetryConfig, RetryLayer, RetryPolicy, Service,
 };
 use agentscale_core::{Error, ErrorKind, Result, Retry};
 use proptest::prelude::*;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
+use super::tables::{self, words};
 use super::{Scripted, unavailable};
+
+mod budget;
+mod readiness;
 
 /// The result, how many calls were made, and the time that it took.
 async fn run(config: RetryConfig, inner: Scripted) -> (Result<&'static str>, usize, Duration) {
     let begun = Instant::now();
-    let result = RetryLayer::new(config).layer(inner.clone()).oneshot(()).await;
+    let result = RetryLayer::new(config).unwrap().layer(inner.clone()).oneshot(()).await;
     (result, inner.started(), begun.elapsed())
+}
+
+#[test]
+fn the_policy_follows_its_table_of_errors() {
+    tables::run(include_str!("tables/retry.json"), 16, |config, _| {
+        let policy = RetryPolicy::new(config);
+        let mut retries = 0;
+        Box::new(move |event| {
+            let (error, chance) = failure(event);
+            match policy.decide(retries, &error, chance) {
+                Decision::GiveUp => "give up".to_owned(),
+                Decision::RetryAfter(wait) => {
+                    retries += 1;
+                    format!("after {}", wait.as_millis())
+                }
+            }
+        })
+    });
+}
+
+/// `KIND`, and `wish=MS`, `retry=never|later|exhausted`, `chance=C`; without a chance it is the worst.
+fn failure(event: &str) -> (Error, f64) {
+    let (kind, settings) = words(event);
+    let kind: ErrorKind = serde_json::from_value(kind.into()).unwrap();
+    let (mut error, mut chance) = (Error::new(kind, "complete"), 1.0);
+    for (name, value) in settings.split_whitespace().filter_map(|setting| setting.split_once('=')) {
+        match name {
+            "wish" => error = error.with_retry_after(Duration::from_millis(value.parse().unwrap())),
+            "retry" => error = error.with_retry(serde_json::from_value(value.into()).unwrap()),
+            "chance" => chance = value.parse().unwrap(),
+            other => panic!("unknown setting {other}"),
+        }
+    }
+    (error, chance)
 }
 
 fn exact(component: Component) -> RetryConfig {
@@ -74,9 +112,26 @@ async fn a_wish_beyond_the_cap_ends_the_retries_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn services_are_cloned_when_a_retry_happens_and_not_before() {
+    let inner = readiness::Strict::failing(0);
+    let service = RetryLayer::new(exact(Component::Llm)).unwrap().layer(inner.clone());
+    let mut service = service.clone();
+    let before = inner.clones();
+    for _ in 0..3 {
+        service.ready().await.unwrap().call(()).await.unwrap();
+    }
+    assert_eq!(inner.clones(), before);
+    let inner = readiness::Strict::failing(2);
+    let mut service = RetryLayer::new(exact(Component::Llm)).unwrap().layer(inner.clone());
+    let before = inner.clones();
+    service.ready().await.unwrap().call(()).await.unwrap();
+    assert_eq!(inner.clones() - before, 2, "two retries, each asked for readiness");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_called_after_the_future_was_dropped() {
     let inner = Scripted::new([Err(unavailable())]);
-    let call = RetryLayer::new(exact(Component::Llm)).layer(inner.clone()).oneshot(());
+    let call = RetryLayer::new(exact(Component::Llm)).unwrap().layer(inner.clone()).oneshot(());
     assert!(tokio::time::timeout(Duration::from_millis(500), call).await.is_err());
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(inner.started(), 1);

@@ -49,7 +49,8 @@ impl KnowledgeHarness for Layered {
         let folder = tempfile::tempdir().unwrap();
         let builder = EmbeddedKnowledge::builder(folder.path()).vectors_of(8);
         let timeout = TimeoutConfig { after: Duration::from_secs(60) };
-        let stack = (RetryLayer::new(Component::Memory.retry()), TimeoutLayer::new(timeout));
+        let stack =
+            (RetryLayer::new(Component::Memory.retry()).unwrap(), TimeoutLayer::new(timeout).unwrap());
         let client = ServiceKnowledgeClient::layered(builder.open().await.unwrap(), &stack);
         KnowledgeUnderTest { client: Arc::new(client), keep: Box::new(folder) }
     }
@@ -70,7 +71,7 @@ mod layered {
 #[tokio::test]
 async fn queries_pass_the_layers_and_other_calls_do_not() {
     let folder = tempfile::tempdir().unwrap();
-    let at_once = TimeoutLayer::new(TimeoutConfig { after: Duration::ZERO });
+    let at_once = TimeoutLayer::new(TimeoutConfig { after: Duration::from_nanos(1) }).unwrap();
     let client = ServiceKnowledgeClient::layered(open(folder.path()).await.unwrap(), &at_once);
     client.put(PutEntries::new(acme(), entries(0..1))).await.unwrap();
     assert!(client.get(&acme(), &EntryId::new("00000").unwrap()).await.unwrap().is_some());
