@@ -1,7 +1,11 @@
 //! What providers say in the headers of their answers, read without a network.
 
 mod date;
+mod go_duration;
+mod openai;
 mod retry;
 
 pub use date::parse_http_date;
+pub use go_duration::parse_go_duration;
+pub use openai::openai_rate_limits;
 pub use retry::RetryHint;

@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod limits;
 mod stream;
 
 pub(crate) use client::{Api, Client, header_value};

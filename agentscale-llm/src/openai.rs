@@ -7,10 +7,14 @@ mod config;
 mod embeddings;
 mod error;
 #[cfg(feature = "openai")]
+mod parts;
+#[cfg(feature = "openai")]
+mod prompt_cache;
+#[cfg(feature = "openai")]
 mod provider;
 
 pub(crate) use chat::ChatReader;
 #[cfg(feature = "openai")]
-pub use config::{OpenAiConfig, TokenLimitField};
+pub use config::{CacheRetentionField, OpenAiConfig, TokenLimitField};
 #[cfg(feature = "openai")]
 pub use provider::OpenAiProvider;

@@ -30,7 +30,7 @@ pub enum CacheRetention {
     /// The provider's own time: minutes.
     #[default]
     Standard,
-    /// The longest that the provider offers: an hour at Anthropic, a day at OpenAI.
+    /// The longest that the provider offers: an hour at Anthropic, half an hour or a day at OpenAI.
     Long,
 }
 

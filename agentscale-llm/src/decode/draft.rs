@@ -96,6 +96,14 @@ impl Draft {
         Ok(())
     }
 
+    /// What the API `api` wants back with the reasoning of a slot, in the place of what it gave before.
+    pub(crate) fn keep_opaque(&mut self, slot: u32, api: &str, content: Json) -> Result<()> {
+        let bytes = content.as_str().len();
+        let reasoning = self.reasoning(slot, bytes)?;
+        *reasoning = std::mem::take(reasoning).with_opaque(api, content);
+        Ok(())
+    }
+
     /// The call of a slot; where there was none an empty one, the `index`-th of the answer.
     pub(crate) fn call(&mut self, slot: u32, index: u32) -> Result<&mut CallDraft> {
         let new = || Part::Call(CallDraft { index, ..CallDraft::default() });

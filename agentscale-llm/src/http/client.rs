@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use serde::Serialize;
 
-use super::ConnectionConfig;
+use super::{ConnectionConfig, limits};
 use crate::headers::{RetryHint, parse_http_date};
 use crate::refusal::is_code;
 
@@ -136,11 +136,12 @@ fn refusal(api: &Api, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
     if let Some(id) = header(api.request_id).filter(|id| is_code(id)) {
         error = error.with_context("request_id", id);
     }
-    let limits = (api.rate_limits)(headers, written_at(headers));
-    if RateLimits::of(&error).is_none() && !limits.is_empty() {
+    let told = (api.rate_limits)(headers, written_at(headers));
+    let limits = RateLimits::of(&error).map_or_else(|| told.clone(), |hit| limits::joined(hit, &told));
+    if !limits.is_empty() {
         error = error.with_source(limits);
     }
-    RetryHint::read(header, written_at(headers)).apply(error)
+    limits::until_reset(RetryHint::read(header, written_at(headers)).apply(error))
 }
 
 /// The server's own date keeps a skewed clock out of the waits.

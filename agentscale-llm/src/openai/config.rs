@@ -23,6 +23,8 @@ pub struct OpenAiConfig {
     pub project: Option<String>,
     /// How the longest answer is asked for; `auto`.
     pub token_limit_field: TokenLimitField,
+    /// How a long life in the prompt cache is asked for; `options`.
+    pub cache_retention_field: CacheRetentionField,
     /// How connections are held.
     pub connection: ConnectionConfig,
 }
@@ -41,6 +43,25 @@ pub enum TokenLimitField {
     MaxCompletionTokens,
 }
 
+/// The field that carries [`CacheRetention::Long`](agentscale_core::llm::CacheRetention::Long).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CacheRetentionField {
+    /// `prompt_cache_options.ttl`, at least 30 minutes: `gpt-5.6` and later.
+    #[default]
+    Options,
+    /// `prompt_cache_retention`, at most 24 hours: models before `gpt-5.6`.
+    Retention,
+}
+
+/// The fields whose names depend on the server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields {
+    pub(super) token_limit: TokenLimitField,
+    pub(super) cache_retention: CacheRetentionField,
+}
+
 const OPENAI_URL: &str = "https://api.openai.com/v1";
 
 impl Default for OpenAiConfig {
@@ -53,6 +74,7 @@ impl Default for OpenAiConfig {
             organization: None,
             project: None,
             token_limit_field: TokenLimitField::default(),
+            cache_retention_field: CacheRetentionField::default(),
             connection: ConnectionConfig::default(),
         }
     }
@@ -110,13 +132,14 @@ impl OpenAiConfig {
         self
     }
 
-    pub(super) fn limit_field(&self) -> TokenLimitField {
-        match self.token_limit_field {
+    pub(super) fn fields(&self) -> Fields {
+        let token_limit = match self.token_limit_field {
             TokenLimitField::Auto if self.base_url.starts_with("https://api.openai.com") => {
                 TokenLimitField::MaxCompletionTokens
             }
             TokenLimitField::Auto => TokenLimitField::MaxTokens,
             chosen => chosen,
-        }
+        };
+        Fields { token_limit, cache_retention: self.cache_retention_field }
     }
 }

@@ -1,10 +1,12 @@
 //! What OpenAI and compatible servers say in their refusals.
 
+use agentscale_core::llm::{RateLimit, RateLimits};
 use agentscale_core::{Error, ErrorKind};
 
 use crate::refusal::{of_status, refused};
 use wire::{ErrorCode, ErrorFields, ErrorFrame};
 
+mod limit;
 mod wire;
 
 pub(crate) use wire::ErrorBody;
@@ -47,7 +49,19 @@ fn classify(status: Option<u16>, body: ErrorBody) -> Error {
         None if status.is_none() && name == "invalid_request_error" => ErrorKind::InvalidInput,
         None => status.map_or(ErrorKind::Unavailable, of_status),
     };
-    refused(OPERATION, kind, status, &[("code", &code), ("type", &name)])
+    let error = refused(OPERATION, kind, status, &[("code", &code), ("type", &name)]);
+    match limit::hit(&message, &name).filter(|_| kind == ErrorKind::RateLimited) {
+        Some(hit) => with_limit(error, hit),
+        None => error,
+    }
+}
+
+fn with_limit(error: Error, hit: RateLimit) -> Error {
+    let error = error.with_source(RateLimits::new(vec![hit]));
+    match hit.reset {
+        Some(reset) => error.with_retry_after(reset),
+        None => error,
+    }
 }
 
 fn of_code(code: &str) -> Option<ErrorKind> {
@@ -73,7 +87,7 @@ fn of_message(message: &str) -> Option<ErrorKind> {
     let says = |words: &str| message.contains(words);
     if says("maximum context length") || says("exceeds the available context size") {
         Some(ErrorKind::ContextTooLong)
-    } else if says("currently overloaded") {
+    } else if says("is overloaded") || says("currently overloaded") {
         Some(ErrorKind::Overloaded)
     } else {
         None

@@ -1,6 +1,6 @@
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
-    LlmProvider, ModelInfo, RateLimits,
+    LlmProvider, ModelInfo,
 };
 use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
@@ -8,9 +8,11 @@ use reqwest::Response;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use secrecy::ExposeSecret;
 
+use super::config::Fields;
 use super::error::{self, OPERATION};
-use super::{OpenAiConfig, TokenLimitField, chat, embeddings};
+use super::{OpenAiConfig, chat, embeddings};
 use crate::decode::{Dialect, StreamDecoder};
+use crate::headers::openai_rate_limits;
 use crate::http::{Api, Client, header_value, read_stream};
 
 /// Calls a server that speaks OpenAI's chat completions.
@@ -41,7 +43,7 @@ pub struct OpenAiProvider {
     client: Client,
     model: Option<String>,
     embedding_model: Option<String>,
-    limit_field: TokenLimitField,
+    fields: Fields,
 }
 
 impl OpenAiProvider {
@@ -55,22 +57,20 @@ impl OpenAiProvider {
             client: Client::new(&API, &config.base_url, headers(config)?, &config.connection)?,
             model: config.model.clone(),
             embedding_model: config.embedding_model.clone(),
-            limit_field: config.limit_field(),
+            fields: config.fields(),
         })
     }
 
     async fn post(&self, request: &CompletionRequest, model: &str, stream: bool) -> Result<Response> {
         self.capabilities().check(request)?;
-        self.client
-            .post("/chat/completions", &chat::request::chat(request, model, self.limit_field, stream))
-            .await
+        self.client.post("/chat/completions", &chat::request::chat(request, model, self.fields, stream)).await
     }
 }
 
 #[async_trait]
 impl LlmProvider for OpenAiProvider {
     fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities::new().with_tools().with_structured_output().with_embeddings()
+        LlmCapabilities::new().with_tools().with_structured_output().with_embeddings().with_images()
     }
 
     fn models(&self) -> Vec<ModelInfo> {
@@ -113,7 +113,7 @@ fn model<'a>(asked: &'a str, default: Option<&'a str>) -> Result<&'a str> {
 static API: Api = Api {
     operation: OPERATION,
     error: error::from_body,
-    rate_limits: |_, _| RateLimits::default(),
+    rate_limits: |headers, _| openai_rate_limits(|name| headers.get(name)?.to_str().ok()),
     request_id: "x-request-id",
 };
 

@@ -1,6 +1,8 @@
 mod decoder;
 mod errors;
+mod limits;
 mod provider;
+mod request;
 
 use agentscale_llm::openai::{OpenAiConfig, OpenAiProvider};
 

@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 
-use agentscale_core::Result;
 use agentscale_core::llm::{CompletionEvent, FinishReason, Usage};
+use agentscale_core::{Json, Result};
 
-use super::wire;
+use super::{API_NAME, THOUGHT_FIELDS, wire};
 use crate::decode::{self, Draft, EventReader, corrupt};
 use crate::openai::error;
 use crate::sse::SseEvent;
@@ -12,6 +12,8 @@ use crate::sse::SseEvent;
 #[derive(Debug, Default)]
 pub(crate) struct ChatReader {
     places: Places,
+    /// Under which name the server tells what the model thinks.
+    thought_field: Option<&'static str>,
     done: bool,
 }
 
@@ -75,9 +77,10 @@ impl ChatReader {
         events: &mut Vec<CompletionEvent>,
     ) -> Result<()> {
         let delta = choice.delta.or(choice.message).unwrap_or_default();
-        // Servers that show what a model thinks name it one way or the other.
-        if let Some(thought) = delta.reasoning_content.or(delta.reasoning) {
-            draft.add_reasoning(REASONING, thought.into_string(), events)?;
+        for (thought, field) in [delta.reasoning_content, delta.reasoning].into_iter().zip(THOUGHT_FIELDS) {
+            if let Some(thought) = thought.filter(|thought| !thought.is_empty()) {
+                self.add_thought(thought.into_string(), field, draft, events)?;
+            }
         }
         if let Some(text) = delta.content {
             draft.add_text(TEXT, text.into_string(), events)?;
@@ -92,6 +95,26 @@ impl ChatReader {
             draft.end(finish_reason(&reason));
         }
         Ok(())
+    }
+
+    /// What was told under one name is not told again under the other, as some servers do.
+    fn add_thought(
+        &mut self,
+        thought: String,
+        field: &'static str,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        match self.thought_field {
+            Some(told_as) if told_as != field => return Ok(()),
+            Some(_) => {}
+            None => {
+                self.thought_field = Some(field);
+                // A server may want it back under its own name.
+                draft.keep_opaque(REASONING, API_NAME, Json::encode(field)?)?;
+            }
+        }
+        draft.add_reasoning(REASONING, thought, events)
     }
 
     fn add_call_part(

@@ -4,16 +4,19 @@ use agentscale_core::llm::{
     CompletionRequest, Content, Message, ResponseFormat, Role, ToolCall, ToolChoice, ToolSpec,
 };
 
-use crate::openai::TokenLimitField;
+use super::{API_NAME, THOUGHT_FIELDS};
+use crate::openai::config::{Fields, TokenLimitField};
+use crate::openai::parts::{image_url, text};
+use crate::openai::prompt_cache::PromptCacheFields;
 
 /// The body of a chat completion.
 pub(crate) fn chat<'a>(
     request: &'a CompletionRequest,
     model: &'a str,
-    limit: TokenLimitField,
+    fields: Fields,
     stream: bool,
 ) -> wire::ChatRequest<'a> {
-    let new_name = limit == TokenLimitField::MaxCompletionTokens;
+    let new_name = fields.token_limit == TokenLimitField::MaxCompletionTokens;
     wire::ChatRequest {
         model,
         messages: request.messages.iter().flat_map(messages).collect(),
@@ -23,8 +26,11 @@ pub(crate) fn chat<'a>(
         max_tokens: request.max_tokens.filter(|_| !new_name),
         max_completion_tokens: request.max_tokens.filter(|_| new_name),
         temperature: request.temperature,
+        top_p: request.top_p,
         stop: &request.stop,
         seed: request.seed,
+        reasoning_effort: request.reasoning_effort,
+        prompt_cache: PromptCacheFields::of(&request.prompt_cache, fields.cache_retention),
         stream: stream.then_some(true),
         stream_options: stream.then_some(wire::StreamOptions { include_usage: true }),
     }
@@ -33,13 +39,59 @@ pub(crate) fn chat<'a>(
 /// One message, behind one of its own for each result of a tool.
 fn messages(message: &Message) -> Vec<wire::ChatMessage<'_>> {
     let mut sent: Vec<_> = message.content.iter().filter_map(tool_result).collect();
-    let texts: Vec<_> = message.content.iter().filter_map(text).collect();
+    let content = content(message);
     let tool_calls: Vec<_> = message.tool_calls().map(tool_call).collect();
-    if !texts.is_empty() || !tool_calls.is_empty() || sent.is_empty() {
-        let content = (!texts.is_empty() || tool_calls.is_empty()).then(|| texts.join("\n\n"));
-        sent.push(wire::ChatMessage { role: role(message.role), content, tool_calls, tool_call_id: None });
+    if content.is_some() || !tool_calls.is_empty() || sent.is_empty() {
+        let content =
+            content.or_else(|| tool_calls.is_empty().then(|| wire::MessageContent::Text(String::new())));
+        // Servers that want thoughts back want them with the calls that followed from them.
+        let thought = |field| if tool_calls.is_empty() { None } else { thought(message, field) };
+        sent.push(wire::ChatMessage {
+            role: role(message.role),
+            content,
+            reasoning_content: thought(THOUGHT_FIELDS[0]),
+            reasoning: thought(THOUGHT_FIELDS[1]),
+            tool_calls,
+            tool_call_id: None,
+        });
     }
     sent
+}
+
+/// What is said and shown: one text where there is no image.
+fn content(message: &Message) -> Option<wire::MessageContent<'_>> {
+    let parts: Vec<_> = message.content.iter().filter_map(part).collect();
+    if parts.iter().any(|part| matches!(part, wire::Part::ImageUrl { .. })) {
+        return Some(wire::MessageContent::Parts(parts));
+    }
+    let texts: Vec<_> = parts
+        .iter()
+        .filter_map(|part| match part {
+            wire::Part::Text { text } => Some(&**text),
+            wire::Part::ImageUrl { .. } => None,
+        })
+        .collect();
+    (!texts.is_empty()).then(|| wire::MessageContent::Text(texts.join("\n\n")))
+}
+
+fn part(part: &Content) -> Option<wire::Part<'_>> {
+    match part {
+        Content::Image(image) => {
+            Some(wire::Part::ImageUrl { image_url: wire::ImageUrl { url: image_url(image)? } })
+        }
+        part => text(part).map(|text| wire::Part::Text { text }),
+    }
+}
+
+/// What was thought before the calls, for the server that told it under the name `field`.
+fn thought<'a>(message: &'a Message, field: &str) -> Option<&'a str> {
+    message.content.iter().find_map(|part| match part {
+        Content::Reasoning(reasoning) => {
+            let told_as: String = reasoning.opaque_of(API_NAME)?.decode().ok()?;
+            (told_as == field).then_some(reasoning.text.as_str())
+        }
+        _ => None,
+    })
 }
 
 fn role(role: Role) -> &'static str {
@@ -51,21 +103,13 @@ fn role(role: Role) -> &'static str {
     }
 }
 
-fn text(part: &Content) -> Option<String> {
-    match part {
-        Content::Text { text } => Some(text.clone()),
-        Content::Document { citation, text } => Some(format!("[{citation}]\n{text}")),
-        _ => None,
-    }
-}
-
 fn tool_result(part: &Content) -> Option<wire::ChatMessage<'_>> {
     let Content::ToolResult { call_id, text, failed } = part else {
         return None;
     };
     let content = if *failed { format!("error: {text}") } else { text.clone() };
-    let tool_calls = Vec::new();
-    Some(wire::ChatMessage { role: "tool", content: Some(content), tool_calls, tool_call_id: Some(call_id) })
+    let content = Some(wire::MessageContent::Text(content));
+    Some(wire::ChatMessage { role: "tool", content, tool_call_id: Some(call_id), ..Default::default() })
 }
 
 fn tool_call(call: &ToolCall) -> wire::SentToolCall<'_> {

@@ -1,7 +1,12 @@
 //! The JSON of a request for a chat completion.
 
+use std::borrow::Cow;
+
 use agentscale_core::Json;
+use agentscale_core::llm::ReasoningEffort;
 use serde::Serialize;
+
+use crate::openai::prompt_cache::PromptCacheFields;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct ChatRequest<'a> {
@@ -19,10 +24,16 @@ pub(crate) struct ChatRequest<'a> {
     pub(crate) max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) top_p: Option<f32>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub(crate) stop: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reasoning_effort: Option<ReasoningEffort>,
+    #[serde(flatten)]
+    pub(crate) prompt_cache: PromptCacheFields<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stream: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,14 +45,37 @@ pub(crate) struct StreamOptions {
     pub(crate) include_usage: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct ChatMessage<'a> {
     pub(crate) role: &'static str,
-    pub(crate) content: Option<String>,
+    pub(crate) content: Option<MessageContent<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reasoning: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tool_calls: Vec<SentToolCall<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tool_call_id: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum MessageContent<'a> {
+    Text(String),
+    Parts(Vec<Part<'a>>),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Part<'a> {
+    Text { text: Cow<'a, str> },
+    ImageUrl { image_url: ImageUrl<'a> },
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ImageUrl<'a> {
+    pub(crate) url: Cow<'a, str>,
 }
 
 #[derive(Debug, Serialize)]
