@@ -8,6 +8,7 @@ use agentscale_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::anthropic;
 use crate::openai;
 use crate::sse::{SseDecoder, SseEvent};
 
@@ -26,16 +27,19 @@ pub const MAX_ANSWER_BYTES: usize = 32 << 20;
 pub enum Dialect {
     /// OpenAI's chat completions, which many servers speak.
     OpenAiChat,
+    /// Anthropic's messages.
+    Anthropic,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::OpenAiChat];
+    pub const ALL: [Self; 2] = [Self::OpenAiChat, Self::Anthropic];
 
     /// Its name: `openai-chat`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAiChat => "openai-chat",
+            Self::Anthropic => "anthropic",
         }
     }
 }
@@ -112,8 +116,18 @@ impl StreamDecoder {
     pub fn new(dialect: Dialect) -> Self {
         let (framing, reader): (_, Box<dyn EventReader>) = match dialect {
             Dialect::OpenAiChat => (Framing::Sse(SseDecoder::new()), Box::new(openai::ChatReader::default())),
+            Dialect::Anthropic => {
+                (Framing::Sse(SseDecoder::new()), Box::new(anthropic::MessageReader::default()))
+            }
         };
         Self { framing, answer: Answer { reader, draft: Draft::default(), model: String::new() } }
+    }
+
+    /// Reads the events in another way than its dialect's own.
+    #[cfg(feature = "anthropic")]
+    pub(crate) fn with_reader(mut self, reader: impl EventReader + 'static) -> Self {
+        self.answer.reader = Box::new(reader);
+        self
     }
 
     /// Names the model of the answer where the stream does not.

@@ -21,13 +21,21 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key; the decoders of every stream, from bytes alone |
+//! | `anthropic` | `AnthropicProvider`: Anthropic's messages |
 //! | `openai` | `OpenAiProvider`: chat completions and embeddings of OpenAI and compatible servers |
+//!
+//! What a provider takes of a request:
+//!
+//! | provider | tools | JSON schema | images | embeddings | prompt cache | reasoning |
+//! |---|---|---|---|---|---|---|
+//! | `AnthropicProvider` | yes | `output_config.format`, or a tool for older models | address, inline | no | up to four breakpoints, 5 minutes or an hour | budget of tokens or effort, as the model takes it; thoughts go back signed |
 
 mod answer;
+pub mod anthropic;
 pub mod decode;
 pub mod extractive;
 pub mod headers;
-#[cfg(feature = "openai")]
+#[cfg(any(feature = "anthropic", feature = "openai"))]
 mod http;
 pub mod ndjson;
 pub mod openai;
@@ -36,8 +44,10 @@ pub mod simulated;
 pub mod sse;
 mod tokens;
 
+#[cfg(feature = "anthropic")]
+pub use anthropic::AnthropicProvider;
 pub use extractive::{ExtractiveProvider, NOTHING_FOUND};
-#[cfg(feature = "openai")]
+#[cfg(any(feature = "anthropic", feature = "openai"))]
 pub use http::ConnectionConfig;
 #[cfg(feature = "openai")]
 pub use openai::OpenAiProvider;

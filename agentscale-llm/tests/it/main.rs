@@ -1,6 +1,8 @@
 //! The promises of this crate's providers.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "anthropic")]
+mod anthropic;
 mod conformance;
 mod extractive;
 mod fixtures;
@@ -8,6 +10,6 @@ mod fixtures;
 mod model_server;
 #[cfg(feature = "openai")]
 mod openai;
-#[cfg(feature = "openai")]
+#[cfg(any(feature = "anthropic", feature = "openai"))]
 mod server;
 mod simulated;
