@@ -5,6 +5,7 @@ mod manual;
 pub(crate) mod millis;
 mod paused;
 mod system;
+mod tsc;
 
 use std::fmt::Debug;
 use std::ops::Add;
@@ -16,6 +17,7 @@ pub(crate) use call::CallClockKey;
 pub use manual::ManualClock;
 pub use paused::PausedClock;
 pub use system::SystemClock;
+pub use tsc::TscClock;
 
 /// Where time comes from: one monotonic reading for intervals, one of the wall for what is stored or sent.
 ///
@@ -72,6 +74,7 @@ impl Add<Duration> for Monotonic {
     }
 }
 
+#[inline]
 pub(crate) fn saturating_nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
 }

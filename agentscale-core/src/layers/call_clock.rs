@@ -52,6 +52,7 @@ where
         self.key.hold(|| self.inner.poll_ready(context))
     }
 
+    #[inline]
     fn call(&mut self, request: Q) -> Self::Future {
         CallClockFuture { call: self.key.hold(|| self.inner.call(request)), key: self.key }
     }
@@ -75,6 +76,7 @@ pin_project! {
 impl<F: Future> Future for CallClockFuture<F> {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         this.key.hold(|| this.call.poll(context))

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentscale_core::time::{Clock, ManualClock, Monotonic, PausedClock, SystemClock};
+use agentscale_core::time::{Clock, ManualClock, Monotonic, PausedClock, SystemClock, TscClock};
 
 #[tokio::test(start_paused = true)]
 async fn the_system_clock_follows_a_paused_runtime() {
@@ -16,6 +16,19 @@ fn the_system_clock_reads_the_wall_outside_a_runtime() {
     let clock = SystemClock::new();
     assert!(clock.unix_micros() > ManualClock::UNIX_START);
     assert!(clock.now() <= clock.now());
+}
+
+#[test]
+fn a_second_of_the_processors_counter_is_one_of_the_machines_clock() {
+    let (machine, counter) = (SystemClock::new(), TscClock::new());
+    let read = || (machine.now(), counter.now(), machine.now());
+    let (before, begun, after) = read();
+    while machine.now().since(after) < Duration::from_millis(20) {}
+    let (least, ended, most) = read();
+    let counted = ended.since(begun);
+    assert!(counted >= least.since(after) * 99 / 100, "{counted:?}");
+    assert!(counted <= most.since(before) * 101 / 100, "{counted:?}");
+    assert!(counter.unix_micros() > ManualClock::UNIX_START);
 }
 
 #[test]

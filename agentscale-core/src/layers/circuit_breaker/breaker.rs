@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::permit::Held;
 use super::shared::Shared;
 use super::{CircuitBreakerConfig, CircuitState, Opened, Permit};
 use crate::time::Clock;
@@ -95,6 +96,20 @@ impl CircuitBreaker {
     pub fn try_acquire(&self) -> Result<Permit> {
         let ticket = self.shared.acquire()?;
         Ok(Permit::new(Arc::clone(&self.shared), ticket))
+    }
+
+    /// Makes a call that waits for nothing and records its result, as [`Permit::record`] does. If it panics, it counts
+    /// as cancelled.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_acquire`](Self::try_acquire), and those of the call.
+    #[inline]
+    pub fn call<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        let held = Held::new(&*self.shared, self.shared.acquire()?);
+        let result = call();
+        held.record(result.as_ref().map(|_| ()));
+        result
     }
 
     /// The error with which a call would be refused now. Takes no permit and changes nothing.

@@ -133,11 +133,12 @@ impl Shared {
             return self.tell(cause);
         }
         let current = || self.summary().records(ticket.cycle);
-        while window.count(outcome, now, current) == Counted::SlotIsPast {
+        let tick = window.tick(now);
+        while window.count(outcome, tick, current) == Counted::SlotIsPast {
             let _machine = self.lock();
-            window.turn(now);
+            window.turn(tick);
         }
-        if let Some(cause) = window.cause(now) {
+        if let Some(cause) = window.cause(tick) {
             let cause = self.change(|machine| machine.open(ticket, now, cause));
             self.tell(cause);
         }

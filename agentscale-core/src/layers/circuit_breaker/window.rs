@@ -25,6 +25,10 @@ pub(super) struct Window {
     slow_nanos: u64,
 }
 
+/// Which tenth of a window since the clock's origin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tick(u64);
+
 /// One tenth: which one since the clock's origin, and what was counted in it.
 struct Slot {
     tick: AtomicU64,
@@ -59,9 +63,13 @@ impl Window {
         Outcome { failed, slow: saturating_nanos(now.since(since)) >= self.slow_nanos }
     }
 
-    /// Counts a call that ended at `now`, where `current` says that its cycle is not over.
-    pub(super) fn count(&self, outcome: Outcome, now: Monotonic, current: impl Fn() -> bool) -> Counted {
-        let tick = self.tick(now);
+    pub(super) fn tick(&self, now: Monotonic) -> Tick {
+        Tick(now.as_nanos() / self.slot_nanos)
+    }
+
+    /// Counts a call that ended in `tick`, where `current` says that its cycle is not over.
+    pub(super) fn count(&self, outcome: Outcome, tick: Tick, current: impl Fn() -> bool) -> Counted {
+        let Tick(tick) = tick;
         let slot = self.slot(tick);
         // The word is loaded before what makes it the right one: whoever changes that gives the word another
         // generation, and the exchange fails.
@@ -86,9 +94,8 @@ impl Window {
         Counted::Yes
     }
 
-    /// What the calls up to `now` open the circuit for, if they do.
-    pub(super) fn cause(&self, now: Monotonic) -> Option<OpenCause> {
-        let tick = self.tick(now);
+    /// What the calls up to `tick` open the circuit for, if they do.
+    pub(super) fn cause(&self, Tick(tick): Tick) -> Option<OpenCause> {
         if self.troubled.load(Ordering::SeqCst) + SLOTS as u64 <= tick + 1 {
             return None;
         }
@@ -106,9 +113,8 @@ impl Window {
         }
     }
 
-    /// Makes the slot of `now` stand for `now`. Under the breaker's lock.
-    pub(super) fn turn(&self, now: Monotonic) {
-        let tick = self.tick(now);
+    /// Makes the slot of `tick` stand for it. Under the breaker's lock.
+    pub(super) fn turn(&self, Tick(tick): Tick) {
         let slot = self.slot(tick);
         if slot.tick.load(Ordering::SeqCst) < tick {
             slot.forget();
@@ -125,10 +131,6 @@ impl Window {
     fn counts(&self, tick: u64) -> Counts {
         let recent = |slot: &&Slot| slot.tick.load(Ordering::SeqCst) + SLOTS as u64 > tick;
         self.slots.iter().filter(recent).map(|slot| Word(slot.word.load(Ordering::SeqCst)).counts()).sum()
-    }
-
-    fn tick(&self, now: Monotonic) -> u64 {
-        now.as_nanos() / self.slot_nanos
     }
 
     fn slot(&self, tick: u64) -> &Slot {

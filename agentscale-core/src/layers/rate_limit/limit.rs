@@ -5,7 +5,7 @@ use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
+use governor::{NotUntil, Quota, RateLimiter};
 
 use super::RateLimitConfig;
 use crate::time::Clock;
@@ -56,21 +56,25 @@ impl RateLimit {
         Ok(Self { limiter: Arc::new(RateLimiter::direct_with_clock(quota, InjectedClock(clock))) })
     }
 
-    /// Takes one call out of the rate, if there is one, for who does not ask when the next one comes.
-    pub(in crate::layers) fn admits(&self) -> bool {
-        self.limiter.check().is_ok()
-    }
-
     /// Takes one call out of the rate.
     ///
     /// # Errors
     ///
     /// `rate_limited` with the time to the next free call, which nobody has reserved.
+    #[inline]
     pub fn try_acquire(&self) -> Result<()> {
-        self.limiter.check().map_err(|refusal| {
-            let wait = refusal.wait_time_from(self.limiter.clock().now());
-            Error::new(ErrorKind::RateLimited, "stay within the rate limit").with_retry_after(wait)
-        })
+        self.limiter.check().map_err(|refusal| self.refused(&refusal))
+    }
+
+    /// Takes one call out of the rate, if there is one, for who does not ask when the next one comes.
+    pub(in crate::layers) fn admits(&self) -> bool {
+        self.limiter.check().is_ok()
+    }
+
+    #[cold]
+    fn refused(&self, refusal: &NotUntil<Nanos>) -> Error {
+        let wait = refusal.wait_time_from(self.limiter.clock().now());
+        Error::new(ErrorKind::RateLimited, "stay within the rate limit").with_retry_after(wait)
     }
 }
 
@@ -91,6 +95,7 @@ struct InjectedClock(Arc<dyn Clock>);
 impl GovernorClock for InjectedClock {
     type Instant = Nanos;
 
+    #[inline]
     fn now(&self) -> Nanos {
         Nanos::new(self.0.now().as_nanos())
     }

@@ -36,7 +36,8 @@ pin_project! {
     #[project = StateProjection]
     enum State<S, F> {
         Calling { #[pin] call: F },
-        Waiting { #[pin] timer: Sleep },
+        // Boxed: a call that succeeds is moved about without the room for it.
+        Waiting { timer: Pin<Box<Sleep>> },
         Readying { service: S },
     }
 }
@@ -71,7 +72,7 @@ where
                     },
                 },
                 StateProjection::Waiting { timer } => {
-                    ready!(timer.poll(context));
+                    ready!(timer.as_mut().poll(context));
                     State::Readying { service: this.shared.service() }
                 }
                 StateProjection::Readying { service } => {
@@ -93,14 +94,14 @@ where
 impl<S> Shared<S> {
     /// The wait before the next attempt, or the error to pass on.
     #[cold]
-    fn decide(&self, retries: u32, error: Error) -> Result<Sleep> {
+    fn decide(&self, retries: u32, error: Error) -> Result<Pin<Box<Sleep>>> {
         match self.policy.decide(retries, &error, fastrand::f64()) {
             Decision::GiveUp => Err(given_up(error, retries)),
             Decision::RetryAfter(wait) => match &self.budget {
                 Some(budget) if !budget.try_retry() => {
                     Err(given_up(error, retries).with_context("retry_budget", "exhausted"))
                 }
-                _ => Ok(sleep(wait)),
+                _ => Ok(Box::pin(sleep(wait))),
             },
         }
     }

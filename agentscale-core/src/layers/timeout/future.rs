@@ -20,8 +20,8 @@ pin_project! {
         #[pin]
         call: F,
         after: Duration,
-        #[pin]
-        timer: Option<Sleep>,
+        // Boxed: a call that is ready at its first poll arms none, and is moved about without the room for one.
+        timer: Option<Pin<Box<Sleep>>>,
     }
 }
 
@@ -37,18 +37,14 @@ where
 {
     type Output = Result<T>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         if let Poll::Ready(result) = this.call.poll(context) {
             return Poll::Ready(result);
         }
-        if this.timer.is_none() {
-            this.timer.set(Some(sleep(*this.after)));
-        }
-        match this.timer.as_pin_mut() {
-            Some(timer) => timer.poll(context).map(|()| Err(too_late(*this.after))),
-            None => Poll::Pending,
-        }
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(*this.after)));
+        timer.as_mut().poll(context).map(|()| Err(too_late(*this.after)))
     }
 }
 

@@ -9,7 +9,7 @@ use agentscale_core::layers::{
     ConsecutiveFailures, Layer, OpenCause, Permit, Service,
 };
 use agentscale_core::time::{ManualClock, SystemClock};
-use agentscale_core::{Error, ErrorKind, Retry};
+use agentscale_core::{Error, ErrorKind, Result, Retry};
 use proptest::prelude::*;
 use tower::ServiceExt;
 
@@ -113,6 +113,20 @@ fn errors_that_say_nothing_about_the_other_side_are_not_recorded() {
     }
     breaker.try_acquire().unwrap().record(Err(&unavailable()));
     assert_ne!(breaker.state(), CircuitState::Closed);
+}
+
+#[test]
+fn a_call_without_tower_records_its_result_and_a_panic_gives_the_probe_back() {
+    let (clock, breaker) = manual(1);
+    assert_eq!(breaker.call(|| Ok(5)).unwrap(), 5);
+    assert_eq!(breaker.call(|| Err::<(), _>(unavailable())).unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(breaker.call(|| Ok(5)).unwrap_err().kind(), ErrorKind::CircuitOpen);
+    clock.advance(Duration::from_secs(10));
+    let panicking = std::panic::AssertUnwindSafe(|| breaker.call(|| -> Result<()> { panic!("in mid call") }));
+    assert!(std::panic::catch_unwind(panicking).is_err());
+    assert_eq!(breaker.state(), CircuitState::HalfOpen);
+    assert_eq!(breaker.call(|| Ok(5)).unwrap(), 5);
+    assert_eq!(breaker.state(), CircuitState::Closed);
 }
 
 #[tokio::test]
