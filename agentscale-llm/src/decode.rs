@@ -27,18 +27,21 @@ pub const MAX_ANSWER_BYTES: usize = 32 << 20;
 pub enum Dialect {
     /// OpenAI's chat completions, which many servers speak.
     OpenAiChat,
+    /// OpenAI's responses.
+    OpenAiResponses,
     /// Anthropic's messages.
     Anthropic,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::OpenAiChat, Self::Anthropic];
+    pub const ALL: [Self; 3] = [Self::OpenAiChat, Self::OpenAiResponses, Self::Anthropic];
 
     /// Its name: `openai-chat`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAiChat => "openai-chat",
+            Self::OpenAiResponses => "openai-responses",
             Self::Anthropic => "anthropic",
         }
     }
@@ -114,12 +117,12 @@ pub(crate) trait EventReader: fmt::Debug + Send {
 impl StreamDecoder {
     /// A decoder at the start of a stream.
     pub fn new(dialect: Dialect) -> Self {
-        let (framing, reader): (_, Box<dyn EventReader>) = match dialect {
-            Dialect::OpenAiChat => (Framing::Sse(SseDecoder::new()), Box::new(openai::ChatReader::default())),
-            Dialect::Anthropic => {
-                (Framing::Sse(SseDecoder::new()), Box::new(anthropic::MessageReader::default()))
-            }
+        let reader: Box<dyn EventReader> = match dialect {
+            Dialect::OpenAiChat => Box::new(openai::ChatReader::default()),
+            Dialect::OpenAiResponses => Box::new(openai::ResponseReader::default()),
+            Dialect::Anthropic => Box::new(anthropic::MessageReader::default()),
         };
+        let framing = Framing::Sse(SseDecoder::new());
         Self { framing, answer: Answer { reader, draft: Draft::default(), model: String::new() } }
     }
 

@@ -22,12 +22,14 @@
 //! |---|---|
 //! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key; the decoders of every stream, from bytes alone |
 //! | `anthropic` | `AnthropicProvider`: Anthropic's messages |
-//! | `openai` | `OpenAiProvider`: chat completions and embeddings of OpenAI and compatible servers |
+//! | `openai` | `OpenAiProvider`, `OpenAiResponsesProvider`: chat completions, responses and embeddings of OpenAI and compatible servers |
 //!
 //! What a provider takes of a request:
 //!
 //! | provider | tools | JSON schema | images | embeddings | prompt cache | reasoning |
 //! |---|---|---|---|---|---|---|
+//! | `OpenAiProvider` | yes | strict | address, inline | yes | unasked, by key, half an hour or a day | effort; thoughts of compatible servers go back with their calls |
+//! | `OpenAiResponsesProvider` | yes | strict | address, inline | yes | unasked, by key, half an hour or a day | effort; thoughts go back encrypted |
 //! | `AnthropicProvider` | yes | `output_config.format`, or a tool for older models | address, inline | no | up to four breakpoints, 5 minutes or an hour | budget of tokens or effort, as the model takes it; thoughts go back signed |
 
 mod answer;
@@ -50,6 +52,6 @@ pub use extractive::{ExtractiveProvider, NOTHING_FOUND};
 #[cfg(any(feature = "anthropic", feature = "openai"))]
 pub use http::ConnectionConfig;
 #[cfg(feature = "openai")]
-pub use openai::OpenAiProvider;
+pub use openai::{OpenAiProvider, OpenAiResponsesProvider};
 pub use simulated::SimulatedProvider;
 pub use tokens::estimate_tokens;

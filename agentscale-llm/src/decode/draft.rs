@@ -19,6 +19,7 @@ pub(crate) struct Draft {
     finish_reason: Option<FinishReason>,
     usage: Usage,
     refused: bool,
+    failed: Option<Error>,
     bytes: usize,
 }
 
@@ -58,6 +59,11 @@ impl Draft {
     /// The model, or its provider, refused to answer.
     pub(crate) fn refuse(&mut self) {
         self.refused = true;
+    }
+
+    /// The server has told an error, behind which more may come.
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.failed = Some(error);
     }
 
     /// The terminal event has come.
@@ -140,6 +146,11 @@ impl Draft {
         Ok(())
     }
 
+    /// Whether anything stands in a slot.
+    pub(crate) fn has(&self, slot: u32) -> bool {
+        self.parts.contains_key(&slot)
+    }
+
     /// The last slot, for APIs whose parts have no numbers.
     pub(crate) fn last_slot(&self) -> Option<u32> {
         self.parts.last_key_value().map(|(slot, _)| *slot)
@@ -173,6 +184,9 @@ impl Draft {
     }
 
     fn check(&self) -> Result<(FinishReason, Vec<Content>)> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         let Some(reason) = self.finish_reason else {
             return Err(Error::new(ErrorKind::Unavailable, "read completion")
                 .with_context("reason", "ended without its terminal event"));
@@ -227,6 +241,11 @@ impl Draft {
 }
 
 impl CallDraft {
+    /// Whether any of its arguments have come.
+    pub(crate) fn has_arguments(&self) -> bool {
+        !self.arguments.is_empty()
+    }
+
     fn finish(&self) -> Result<ToolCall> {
         let corrupt = |reason: &'static str| {
             Error::new(ErrorKind::Corrupt, "read tool call")

@@ -22,6 +22,13 @@ pub(crate) fn from_body(status: Option<u16>, body: &[u8]) -> Error {
     }
 }
 
+/// An event that tells an error: in an object of its own, or in its own fields.
+pub(crate) fn from_event(data: &[u8]) -> Error {
+    let frame: ErrorFrame = serde_json::from_slice(data).unwrap_or_default();
+    let bare = || ErrorFields { kind: None, ..frame.bare };
+    from_stream(frame.error.unwrap_or_else(|| ErrorBody::Fields(bare())))
+}
+
 /// An error object within a stream that began well.
 pub(crate) fn from_stream(body: ErrorBody) -> Error {
     classify(None, body).with_context("where", "within the stream")
@@ -46,7 +53,7 @@ fn classify(status: Option<u16>, body: ErrorBody) -> Error {
     let kind = match said {
         Some(ErrorKind::RateLimited) if message.starts_with("request too large") => ErrorKind::TooLarge,
         Some(kind) => kind,
-        None if status.is_none() && name == "invalid_request_error" => ErrorKind::InvalidInput,
+        None if status.is_none() && is_invalid(&name, &code) => ErrorKind::InvalidInput,
         None => status.map_or(ErrorKind::Unavailable, of_status),
     };
     let error = refused(OPERATION, kind, status, &[("code", &code), ("type", &name)]);
@@ -54,6 +61,11 @@ fn classify(status: Option<u16>, body: ErrorBody) -> Error {
         Some(hit) => with_limit(error, hit),
         None => error,
     }
+}
+
+/// Of the codes that a stream fails with, those of what was asked for.
+fn is_invalid(name: &str, code: &str) -> bool {
+    name == "invalid_request_error" || code.starts_with("invalid_") || code.contains("image")
 }
 
 fn with_limit(error: Error, hit: RateLimit) -> Error {
@@ -73,11 +85,20 @@ fn of_code(code: &str) -> Option<ErrorKind> {
             ErrorKind::QuotaExceeded
         }
         "invalid_api_key" | "authentication_error" | "account_deactivated" => ErrorKind::Unauthenticated,
-        "content_policy_violation" | "content_filter" | "moderation_blocked" => ErrorKind::ContentRefused,
+        "content_policy_violation"
+        | "content_filter"
+        | "moderation_blocked"
+        | "invalid_prompt"
+        | "image_content_policy_violation" => ErrorKind::ContentRefused,
         "model_not_found" => ErrorKind::NotFound,
         "permission_error" | "insufficient_permissions" => ErrorKind::PermissionDenied,
         "rate_limit_exceeded" | "rate_limit_error" | "rate_limit_reached" => ErrorKind::RateLimited,
-        "overloaded_error" | "server_overloaded" | "engine_overloaded" => ErrorKind::Overloaded,
+        "overloaded_error"
+        | "server_overloaded"
+        | "engine_overloaded"
+        | "server_is_overloaded"
+        | "slow_down" => ErrorKind::Overloaded,
+        "image_too_large" | "image_file_too_large" => ErrorKind::TooLarge,
         _ => return None,
     })
 }

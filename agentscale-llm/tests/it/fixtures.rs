@@ -131,5 +131,9 @@ fn shown(result: Result<Completion>) -> Value {
 fn failure(error: &Error) -> Value {
     let came = PartialAnswer::of(error).unwrap();
     let partial = json!({ "message": came.message, "usage": came.usage, "model": came.model });
-    json!({ "kind": error.kind(), "message": error.to_string(), "retry": error.retry(), "partial": partial })
+    let mut failure = json!({ "kind": error.kind(), "message": error.to_string(), "retry": error.retry(), "partial": partial });
+    if let Some(after) = error.retry_after() {
+        failure["retry_after_ms"] = json!(after.as_millis() as u64);
+    }
+    failure
 }

@@ -3,6 +3,7 @@ mod errors;
 mod limits;
 mod provider;
 mod request;
+mod responses;
 
 use agentscale_llm::openai::{OpenAiConfig, OpenAiProvider};
 

@@ -6,6 +6,7 @@ use agentscale_core::llm::{
 
 use super::{API_NAME, THOUGHT_FIELDS};
 use crate::openai::config::{Fields, TokenLimitField};
+use crate::openai::family;
 use crate::openai::parts::{image_url, text};
 use crate::openai::prompt_cache::PromptCacheFields;
 
@@ -29,7 +30,7 @@ pub(crate) fn chat<'a>(
         top_p: request.top_p,
         stop: &request.stop,
         seed: request.seed,
-        reasoning_effort: request.reasoning_effort,
+        reasoning_effort: request.reasoning_effort.filter(|_| family::may_think(model)),
         prompt_cache: PromptCacheFields::of(&request.prompt_cache, fields.cache_retention),
         stream: stream.then_some(true),
         stream_options: stream.then_some(wire::StreamOptions { include_usage: true }),

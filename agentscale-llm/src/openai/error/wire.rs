@@ -17,6 +17,12 @@ pub(crate) enum ErrorBody {
     Text(String),
 }
 
+impl Default for ErrorBody {
+    fn default() -> Self {
+        Self::Fields(ErrorFields::default())
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ErrorFields {
