@@ -11,6 +11,7 @@ mod exactly_once;
 mod for_whom;
 mod guide;
 mod invariants;
+mod llm_simulator;
 mod meddling;
 mod observations;
 mod outbox;

@@ -1,0 +1,134 @@
+//! What was served, as a provider would bill it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::answer::Usage;
+use crate::limits::Account;
+
+/// As many keys and models are told apart; what comes further is booked under `other`.
+const MOST: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    books: Mutex<Books>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Books {
+    /// All that came, whatever its answer.
+    requests: u64,
+    by_status: BTreeMap<u16, u64>,
+    /// Requests that a rule of the script befell.
+    faults: u64,
+    /// Answers of models, by key and model.
+    keys: BTreeMap<String, BTreeMap<String, Bill>>,
+}
+
+/// Input tokens include cached ones, output tokens those of thinking. A stream that broke off is billed by what was
+/// sent of it.
+#[derive(Debug, Default, Serialize)]
+struct Bill {
+    /// Admitted requests: those that are billed.
+    requests: u64,
+    input_tokens: u64,
+    cached_input_tokens: u64,
+    cache_write_tokens: u64,
+    output_tokens: u64,
+    thinking_tokens: u64,
+    /// Ended by a rule of the script, and what they had sent.
+    cut: u64,
+    cut_output_tokens: u64,
+    /// Given up by the client, and what they had sent.
+    left: u64,
+    left_output_tokens: u64,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Ending {
+    Complete,
+    Cut,
+    Left,
+}
+
+impl Stats {
+    pub(crate) fn came(&self) {
+        self.books().requests += 1;
+    }
+
+    pub(crate) fn answered(&self, status: u16) {
+        *self.books().by_status.entry(status).or_default() += 1;
+    }
+
+    pub(crate) fn faulted(&self) {
+        self.books().faults += 1;
+    }
+
+    pub(crate) fn reset(&self) {
+        *self.books() = Books::default();
+    }
+
+    pub(crate) fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(&*self.books()).unwrap_or_default()
+    }
+
+    fn bill(&self, key: &str, model: &str, add: impl FnOnce(&mut Bill)) {
+        let mut books = self.books();
+        let models: usize = if books.keys.len() < MOST { 0 } else { MOST };
+        let known =
+            books.keys.get(key).is_some_and(|models| models.len() < MOST || models.contains_key(model));
+        let (key, model) = if known || (models == 0 && !books.keys.contains_key(key)) {
+            (key, model)
+        } else {
+            ("other", "other")
+        };
+        add(books.keys.entry(key.to_owned()).or_default().entry(model.to_owned()).or_default());
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One admitted request, billed when it ends or is given up.
+#[derive(Debug)]
+pub(crate) struct Booking {
+    pub(crate) simulator: Arc<crate::simulator::Simulator>,
+    pub(crate) account: Account,
+    pub(crate) key: String,
+    pub(crate) usage: Usage,
+    /// Output tokens that were sent.
+    pub(crate) sent: u64,
+    pub(crate) ending: Ending,
+    /// Free again once the answer has ended.
+    pub(crate) slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Booking {
+    fn drop(&mut self) {
+        let (ending, usage) = (self.ending, self.usage);
+        let output = if ending == Ending::Complete { usage.output } else { self.sent };
+        self.simulator.stats.bill(&self.key, &self.account.model, |bill| {
+            bill.requests += 1;
+            bill.input_tokens += usage.input;
+            bill.cached_input_tokens += usage.cached;
+            bill.cache_write_tokens += usage.written + usage.written_for_long;
+            bill.output_tokens += output;
+            bill.thinking_tokens += usage.thinking.min(output);
+            match ending {
+                Ending::Complete => {}
+                Ending::Cut => {
+                    (bill.cut, bill.cut_output_tokens) = (bill.cut + 1, bill.cut_output_tokens + output)
+                }
+                Ending::Left => {
+                    (bill.left, bill.left_output_tokens) = (bill.left + 1, bill.left_output_tokens + output);
+                }
+            }
+        });
+        self.simulator.limits.settle(&self.account, output, self.simulator.clock.now());
+    }
+}
