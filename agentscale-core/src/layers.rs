@@ -63,7 +63,10 @@ pub use circuit_breaker::{
     CircuitState, CircuitTrip, ConsecutiveFailures, OpenCause, Opened, Permit,
 };
 pub use component::Component;
-pub use rate_limit::{RateLimit, RateLimitConfig, RateLimitLayer, RateLimitService};
+pub use rate_limit::{
+    KeyedRateLimit, KeyedRateLimitConfig, KeyedRateLimitLayer, KeyedRateLimitService, RateLimit,
+    RateLimitConfig, RateLimitLayer, RateLimitService,
+};
 pub use retry::{
     Backoff, Decision, Jitter, Retry, RetryBudget, RetryBudgetConfig, RetryConfig, RetryFuture, RetryLayer,
     RetryPolicy,

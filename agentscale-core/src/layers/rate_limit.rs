@@ -1,4 +1,5 @@
 mod config;
+mod keyed;
 mod limit;
 
 use std::task::{Context, Poll};
@@ -10,11 +11,12 @@ use super::AdmissionFuture;
 use crate::{Error, Result};
 
 pub use config::RateLimitConfig;
+pub use keyed::{KeyedRateLimit, KeyedRateLimitConfig, KeyedRateLimitLayer, KeyedRateLimitService};
 pub use limit::RateLimit;
 
 /// Refuses calls beyond a rate with `rate_limited`, which says when the next one may come. It never waits.
 ///
-/// Position: inside retries and a circuit breaker, so that each attempt counts and only those that are sent.
+/// Default: 60 calls a second and at once. Position: inside retries and a circuit breaker, so that each attempt counts and only those that are sent.
 /// A call counts when it is made, not when readiness is polled, and counts though it is cancelled later.
 #[derive(Clone, Debug)]
 pub struct RateLimitLayer {

@@ -1,9 +1,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use governor::Quota;
 use serde::{Deserialize, Serialize};
 
 use crate::time::millis;
+use crate::{Error, ErrorKind, Result};
 
 /// A rate of calls: `calls` in each `per`, evenly spread, and `burst` at once after a rest (row O7b).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,3 +26,22 @@ impl Default for RateLimitConfig {
         Self { calls: sixty, per: Duration::from_secs(1), burst: sixty }
     }
 }
+
+impl RateLimitConfig {
+    /// The rate as governor keeps it.
+    pub(super) fn quota(&self) -> Result<Quota> {
+        let interval = self.per / self.calls.get();
+        let refill = interval.checked_mul(self.burst.get());
+        let quota = refill.filter(|refill| *refill <= LONGEST).and_then(|_| Quota::with_period(interval));
+        let quota = quota.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, "set up a rate limit")
+                .with_context("calls", self.calls)
+                .with_context("per_ms", self.per.as_millis())
+                .with_context("burst", self.burst)
+        })?;
+        Ok(quota.allow_burst(self.burst))
+    }
+}
+
+/// The longest time in which governor's sums of nanoseconds cannot overflow with room to spare.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);

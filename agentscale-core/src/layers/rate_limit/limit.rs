@@ -1,11 +1,10 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{NotUntil, Quota, RateLimiter};
+use governor::{NotUntil, RateLimiter};
 
 use super::RateLimitConfig;
 use crate::time::Clock;
@@ -47,13 +46,8 @@ impl RateLimit {
     /// `invalid_input` where a call would come more often than once a nanosecond, or the burst would take
     /// longer than 100 years to come back.
     pub fn new(config: &RateLimitConfig, clock: Arc<dyn Clock>) -> Result<Self> {
-        let quota = quota(config).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, "set up a rate limit")
-                .with_context("calls", config.calls)
-                .with_context("per_ms", config.per.as_millis())
-                .with_context("burst", config.burst)
-        })?;
-        Ok(Self { limiter: Arc::new(RateLimiter::direct_with_clock(quota, InjectedClock(clock))) })
+        let limiter = RateLimiter::direct_with_clock(config.quota()?, InjectedClock(clock));
+        Ok(Self { limiter: Arc::new(limiter) })
     }
 
     /// Takes one call out of the rate.
@@ -63,34 +57,24 @@ impl RateLimit {
     /// `rate_limited` with the time to the next free call, which nobody has reserved.
     #[inline]
     pub fn try_acquire(&self) -> Result<()> {
-        self.limiter.check().map_err(|refusal| self.refused(&refusal))
+        self.limiter.check().map_err(|refusal| refused(&refusal, self.limiter.clock()))
     }
 
     /// Takes one call out of the rate, if there is one, for who does not ask when the next one comes.
     pub(in crate::layers) fn admits(&self) -> bool {
         self.limiter.check().is_ok()
     }
-
-    #[cold]
-    fn refused(&self, refusal: &NotUntil<Nanos>) -> Error {
-        let wait = refusal.wait_time_from(self.limiter.clock().now());
-        Error::new(ErrorKind::RateLimited, "stay within the rate limit").with_retry_after(wait)
-    }
 }
 
-/// The longest time in which governor's sums of nanoseconds cannot overflow with room to spare.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
-
-fn quota(config: &RateLimitConfig) -> Option<Quota> {
-    let interval = config.per / config.calls.get();
-    let refill = interval.checked_mul(config.burst.get())?;
-    (refill <= LONGEST).then_some(())?;
-    Some(Quota::with_period(interval)?.allow_burst(config.burst))
+#[cold]
+pub(super) fn refused(refusal: &NotUntil<Nanos>, clock: &InjectedClock) -> Error {
+    let wait = refusal.wait_time_from(GovernorClock::now(clock));
+    Error::new(ErrorKind::RateLimited, "stay within the rate limit").with_retry_after(wait)
 }
 
 /// The clock as governor reads it; its types stay private.
 #[derive(Clone, Debug)]
-struct InjectedClock(Arc<dyn Clock>);
+pub(super) struct InjectedClock(pub(super) Arc<dyn Clock>);
 
 impl GovernorClock for InjectedClock {
     type Instant = Nanos;

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use agentscale_core::layers::{Layer, RateLimit, RateLimitConfig, RateLimitLayer};
 use agentscale_core::time::ManualClock;
-use agentscale_core::{ErrorKind, Retry};
+use agentscale_core::{ErrorKind, Result, Retry};
 use proptest::prelude::*;
 use tower::ServiceExt;
 
-use super::Scripted;
+use super::{Scripted, tables};
+
+mod keyed;
 
 fn limit(calls: u32, per: Duration, burst: u32) -> (ManualClock, RateLimit) {
     let clock = ManualClock::new();
@@ -19,6 +21,26 @@ fn limit(calls: u32, per: Duration, burst: u32) -> (ManualClock, RateLimit) {
     };
     let limit = RateLimit::new(&config, Arc::new(clock.clone())).unwrap();
     (clock, limit)
+}
+
+/// The event is a call.
+#[test]
+fn the_limit_follows_its_table_of_events() {
+    tables::run(include_str!("tables/rate_limit.json"), 7, |config, clock| {
+        let limit = RateLimit::new(&config, clock).unwrap();
+        Box::new(move |_| admission(limit.try_acquire()))
+    });
+}
+
+/// `admitted`, or `refused MS`: the time to the next free call.
+fn admission(outcome: Result<()>) -> String {
+    match outcome {
+        Ok(()) => "admitted".to_owned(),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::RateLimited);
+            format!("refused {}", error.retry_after().unwrap().as_millis())
+        }
+    }
 }
 
 #[test]
