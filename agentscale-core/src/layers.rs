@@ -45,6 +45,7 @@ mod call_clock;
 mod circuit_breaker;
 mod component;
 mod limits;
+mod priority_shed;
 mod rate_limit;
 mod retry;
 mod timeout;
@@ -63,6 +64,9 @@ pub use circuit_breaker::{
     CircuitState, CircuitTrip, ConsecutiveFailures, OpenCause, Opened, Permit,
 };
 pub use component::Component;
+pub use priority_shed::{
+    PriorityShed, PriorityShedConfig, PriorityShedLayer, PriorityShedService, ShedPermit,
+};
 pub use rate_limit::{
     KeyedRateLimit, KeyedRateLimitConfig, KeyedRateLimitLayer, KeyedRateLimitService, RateLimit,
     RateLimitConfig, RateLimitLayer, RateLimitService,
