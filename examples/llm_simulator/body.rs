@@ -124,6 +124,7 @@ impl Stream {
         }
         let Some(event) = &self.timing.next else {
             self.timing.over = true;
+            self.booking.end(Ending::Complete);
             return Poll::Ready(None);
         };
         if event.tokens > 0
@@ -147,9 +148,9 @@ impl Stream {
         self.timing.sent += 1;
         let event = self.timing.next.take();
         self.timing.next = self.events.next();
-        if self.timing.next.is_none() {
-            // A client may go once it has the last event.
-            self.booking.ending = Ending::Complete;
+        if self.timing.next.is_none() && self.fault.is_none() {
+            // Before the client can ask for its bill, and may go.
+            self.booking.end(Ending::Complete);
         }
         if let (Some(length), Some(event)) = (&mut self.length, &event) {
             *length = length.saturating_sub(event.bytes.len() as u64);
@@ -171,13 +172,13 @@ impl Stream {
             Interruption::Cut(Cut::Drop) => {
                 let dropped =
                     self.timing.dropped.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGERS)));
-                self.booking.ending = Ending::Cut;
+                self.booking.end(Ending::Cut);
                 ready!(dropped.as_mut().poll(context));
             }
             Interruption::Cut(Cut::End) | Interruption::Last(_) => {}
         }
         self.timing.over = true;
-        self.booking.ending = Ending::Cut;
+        self.booking.end(Ending::Cut);
         match interruption {
             Interruption::Cut(Cut::Drop) => Poll::Ready(Some(Err(Dropped))),
             Interruption::Last(bytes) => Poll::Ready(Some(Ok(HttpFrame::data(bytes)))),

@@ -117,7 +117,8 @@ impl Prefixes {
     fn block_marks(&self, mut hash: blake3::Hasher, prompt: &Prompt) -> Vec<Mark> {
         let block = self.settings.block_tokens;
         let kept = Some(Duration::from_millis(self.settings.ttl_ms));
-        let bytes: Vec<u8> = prompt.segments.iter().flat_map(|segment| &segment.bytes).copied().collect();
+        let parts: Vec<&[u8]> = prompt.segments.iter().map(|segment| segment.bytes.as_slice()).collect();
+        let bytes = parts.concat();
         let (most, mut tokens) = (prompt.input_tokens(), 0);
         let mut marks = Vec::new();
         for part in bytes.chunks_exact(block as usize * 4) {

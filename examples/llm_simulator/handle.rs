@@ -150,7 +150,7 @@ impl Call {
             usize::try_from(asked).unwrap_or(usize::MAX).min(8_192)
         });
         let reply = Reply::json(&embeddings.whole(&input, dimensions)).with_headers(headers);
-        booking.ending = Ending::Complete;
+        booking.end(Ending::Complete);
         Ok(reply)
     }
 
@@ -212,6 +212,7 @@ impl Call {
             usage,
             sent: 0,
             ending: Ending::Left,
+            billed: false,
             slot: None,
         }
     }

@@ -78,14 +78,11 @@ impl Stats {
 
     fn bill(&self, key: &str, model: &str, add: impl FnOnce(&mut Bill)) {
         let mut books = self.books();
-        let models: usize = if books.keys.len() < MOST { 0 } else { MOST };
-        let known =
-            books.keys.get(key).is_some_and(|models| models.len() < MOST || models.contains_key(model));
-        let (key, model) = if known || (models == 0 && !books.keys.contains_key(key)) {
-            (key, model)
-        } else {
-            ("other", "other")
+        let has_room = match books.keys.get(key) {
+            Some(models) => models.len() < MOST || models.contains_key(model),
+            None => books.keys.len() < MOST,
         };
+        let (key, model) = if has_room { (key, model) } else { ("other", "other") };
         add(books.keys.entry(key.to_owned()).or_default().entry(model.to_owned()).or_default());
     }
 
@@ -94,7 +91,7 @@ impl Stats {
     }
 }
 
-/// One admitted request, billed when it ends or is given up.
+/// One admitted request, billed once: when its last event leaves, or when it is given up.
 #[derive(Debug)]
 pub(crate) struct Booking {
     pub(crate) simulator: Arc<crate::simulator::Simulator>,
@@ -104,12 +101,27 @@ pub(crate) struct Booking {
     /// Output tokens that were sent.
     pub(crate) sent: u64,
     pub(crate) ending: Ending,
+    pub(crate) billed: bool,
     /// Free again once the answer has ended.
     pub(crate) slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Booking {
     fn drop(&mut self) {
+        self.bill();
+    }
+}
+
+impl Booking {
+    pub(crate) fn end(&mut self, ending: Ending) {
+        self.ending = ending;
+        self.bill();
+    }
+
+    fn bill(&mut self) {
+        if std::mem::replace(&mut self.billed, true) {
+            return;
+        }
         let (ending, usage) = (self.ending, self.usage);
         let output = if ending == Ending::Complete { usage.output } else { self.sent };
         self.simulator.stats.bill(&self.key, &self.account.model, |bill| {

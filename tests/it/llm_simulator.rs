@@ -3,6 +3,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "bodies are made for one call")]
 
 mod anthropic;
+mod conformance;
 mod faults;
 mod gemini;
 mod limits;

@@ -74,8 +74,8 @@ impl Call {
         first.await;
         pace.start(Instant::now());
         pace.advance(answer.usage.output.saturating_sub(1));
-        if let Some(due) = pace.due() {
-            tokio::time::sleep_until(due + slow).await;
+        if let Some(due) = pace.due().map(|due| due + slow).filter(|due| *due > Instant::now()) {
+            tokio::time::sleep_until(due).await;
         }
         let middle = body.len() / 2;
         let interruption = interruption(wire, fault);
