@@ -38,15 +38,17 @@ pub struct CallClock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallClockKey(u64);
 
-/// What is held on this thread: the innermost hold and its reading, if there was one.
-#[derive(Clone, Copy)]
+/// What is held on this thread: the innermost hold and its reading. Two words, each written and read as one.
 struct Held {
-    key: CallClockKey,
-    reading: Option<Monotonic>,
+    key: Cell<u64>,
+    reading: Cell<u64>,
 }
 
+/// No clock gets as far.
+const NO_READING: u64 = u64::MAX;
+
 thread_local! {
-    static HELD: Cell<Held> = const { Cell::new(Held { key: CallClockKey::NONE, reading: None }) };
+    static HELD: Held = const { Held { key: Cell::new(0), reading: Cell::new(NO_READING) } };
 }
 
 impl CallClock {
@@ -57,6 +59,7 @@ impl CallClock {
 
     /// Runs `step`, within which this thread reads the clock at most once. A hold within a hold has a reading of
     /// its own; of several clocks only the one that was held last stands still.
+    #[inline]
     pub fn hold<T>(&self, step: impl FnOnce() -> T) -> T {
         self.key.hold(step)
     }
@@ -64,8 +67,9 @@ impl CallClock {
     /// Forgets the reading that is held on this thread, whichever clock's it is. For a layer that begins or ends
     /// more than one attempt within one poll, such as [`Retry`](crate::layers::Retry): it forgets before each new
     /// attempt and again before it polls that attempt.
+    #[inline]
     pub fn renew() {
-        HELD.set(Held { reading: None, ..HELD.get() });
+        HELD.with(|held| held.reading.set(NO_READING));
     }
 
     pub(crate) fn key(&self) -> CallClockKey {
@@ -75,15 +79,16 @@ impl CallClock {
 
 impl Clock for CallClock {
     fn now(&self) -> Monotonic {
-        let held = HELD.get();
-        if held.key != self.key {
+        let (key, reading) = HELD.with(|held| (held.key.get(), held.reading.get()));
+        if key != self.key.0 {
             return self.beneath.now();
         }
-        held.reading.unwrap_or_else(|| {
-            let now = self.beneath.now();
-            HELD.set(Held { reading: Some(now), ..held });
-            now
-        })
+        if reading != NO_READING {
+            return Monotonic::from_nanos(reading);
+        }
+        let now = self.beneath.now();
+        HELD.with(|held| held.reading.set(now.as_nanos()));
+        now
     }
 
     fn unix_micros(&self) -> u64 {
@@ -92,24 +97,32 @@ impl Clock for CallClock {
 }
 
 impl CallClockKey {
-    const NONE: Self = Self(0);
-
     fn next() -> Self {
+        /// 0 is held by nobody.
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
+    #[inline]
     pub(crate) fn hold<T>(self, step: impl FnOnce() -> T) -> T {
-        let _outer = Outer(HELD.replace(Held { key: self, reading: None }));
+        let _outer = HELD
+            .with(|held| Outer { key: held.key.replace(self.0), reading: held.reading.replace(NO_READING) });
         step()
     }
 }
 
 /// What was held outside of a hold; it comes back when the hold ends, by a panic too.
-struct Outer(Held);
+struct Outer {
+    key: u64,
+    reading: u64,
+}
 
 impl Drop for Outer {
+    #[inline]
     fn drop(&mut self) {
-        HELD.set(self.0);
+        HELD.with(|held| {
+            held.key.set(self.key);
+            held.reading.set(self.reading);
+        });
     }
 }

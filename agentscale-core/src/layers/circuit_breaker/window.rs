@@ -95,22 +95,10 @@ impl Window {
     }
 
     /// What the calls up to `tick` open the circuit for, if they do.
+    #[inline]
     pub(super) fn cause(&self, Tick(tick): Tick) -> Option<OpenCause> {
-        if self.troubled.load(Ordering::SeqCst) + SLOTS as u64 <= tick + 1 {
-            return None;
-        }
-        let counts = self.counts(tick);
-        if counts.calls < self.min_calls {
-            return None;
-        }
-        let reaches = |count: u64, millionths: u64| count * 1_000_000 >= millionths * counts.calls;
-        if reaches(counts.failures, self.failure_millionths) {
-            Some(OpenCause::FailureRate)
-        } else if reaches(counts.slow, self.slow_millionths) {
-            Some(OpenCause::SlowCallRate)
-        } else {
-            None
-        }
+        let troubled = self.troubled.load(Ordering::SeqCst);
+        if troubled == 0 || troubled + SLOTS as u64 <= tick + 1 { None } else { self.cause_by_counts(tick) }
     }
 
     /// Makes the slot of `tick` stand for it. Under the breaker's lock.
@@ -126,6 +114,20 @@ impl Window {
     pub(super) fn clear(&self) {
         self.slots.iter().for_each(Slot::forget);
         self.troubled.store(0, Ordering::SeqCst);
+    }
+
+    fn cause_by_counts(&self, tick: u64) -> Option<OpenCause> {
+        let counts = self.counts(tick);
+        let reaches = |count: u64, millionths: u64| count * 1_000_000 >= millionths * counts.calls;
+        if counts.calls < self.min_calls {
+            None
+        } else if reaches(counts.failures, self.failure_millionths) {
+            Some(OpenCause::FailureRate)
+        } else if reaches(counts.slow, self.slow_millionths) {
+            Some(OpenCause::SlowCallRate)
+        } else {
+            None
+        }
     }
 
     fn counts(&self, tick: u64) -> Counts {

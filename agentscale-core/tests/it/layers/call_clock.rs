@@ -1,12 +1,14 @@
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agentscale_core::layers::{
-    CallClockLayer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, CircuitTrip, Component,
-    ConsecutiveFailures, Layer, RateLimit, RateLimitConfig, RateLimitLayer, RetryConfig, RetryLayer, Service,
-    TimeoutLayer,
+    AdaptiveConcurrency, AdaptiveConcurrencyConfig, AdaptiveConcurrencyLayer, Bulkhead, BulkheadConfig,
+    BulkheadLayer, CallClockLayer, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerLayer, CircuitRates,
+    CircuitTrip, Component, ConsecutiveFailures, KeyedRateLimit, KeyedRateLimitConfig, KeyedRateLimitLayer,
+    Layer, RateLimit, RateLimitConfig, RateLimitLayer, RetryBudget, RetryBudgetConfig, RetryConfig,
+    RetryLayer, Service, TimeoutLayer,
 };
 use agentscale_core::time::{CallClock, Clock, ManualClock, Monotonic};
 use agentscale_core::{Error, ErrorKind, Result};
@@ -43,23 +45,39 @@ impl Clock for CountingClock {
 
 type Stack = tower::util::BoxCloneSyncService<(), &'static str, Error>;
 
-fn stack(inner: Scripted, retry: RetryConfig) -> (CountingClock, Stack) {
+/// Every layer that reads a clock.
+fn stack(inner: Scripted, retry: RetryConfig, trip: CircuitTrip) -> (CountingClock, Stack) {
     let counting = CountingClock::default();
     let clock = Arc::new(CallClock::new(Arc::new(counting.clone())));
-    let failures = ConsecutiveFailures { failures: NonZeroU16::new(2).unwrap(), ..Default::default() };
-    let trip = CircuitTrip::ConsecutiveFailures(failures);
     let config = CircuitBreakerConfig { trip, ..CircuitBreakerConfig::default() };
     let breaker = CircuitBreaker::new("llm", config, clock.clone()).unwrap();
     let limit = RateLimit::new(&RateLimitConfig::default(), clock.clone()).unwrap();
+    let keyed = KeyedRateLimit::new(&KeyedRateLimitConfig::default(), clock.clone()).unwrap();
+    let budget = RetryBudget::new(&RetryBudgetConfig::default(), clock.clone()).unwrap();
+    let bulkhead = Bulkhead::new(&BulkheadConfig::default(), clock.clone()).unwrap();
+    let adaptive = AdaptiveConcurrency::new(&AdaptiveConcurrencyConfig::default(), clock.clone()).unwrap();
     let service = ServiceBuilder::new()
         .layer(CallClockLayer::new(&clock))
-        .layer(RetryLayer::new(retry).unwrap())
+        .layer(RetryLayer::new(retry).unwrap().with_budget(budget))
         .layer(CircuitBreakerLayer::new(breaker))
         .layer(RateLimitLayer::new(limit))
+        .layer(KeyedRateLimitLayer::new(keyed, |(): &()| "everybody"))
+        .layer(BulkheadLayer::new(bulkhead))
+        .layer(AdaptiveConcurrencyLayer::new(adaptive))
         .layer(TimeoutLayer::new(Component::Llm.timeout()).unwrap())
         .service(inner);
     counting.readings(); // those of the construction
     (counting, Stack::new(service))
+}
+
+fn two_failures() -> CircuitTrip {
+    let failures = NonZeroU16::new(2).unwrap();
+    CircuitTrip::ConsecutiveFailures(ConsecutiveFailures { failures, ..ConsecutiveFailures::default() })
+}
+
+fn three_calls_of_which_half_fail() -> CircuitTrip {
+    let min_calls = NonZeroU32::new(3).unwrap();
+    CircuitTrip::Rates(CircuitRates { min_calls, ..CircuitRates::default() })
 }
 
 fn no_retries() -> RetryConfig {
@@ -67,21 +85,23 @@ fn no_retries() -> RetryConfig {
 }
 
 #[tokio::test]
-async fn the_recommended_stack_reads_the_clock_once_at_entry_and_at_most_once_at_completion() {
-    let (clock, mut stack) = stack(Scripted::new([Ok("well"), Err(unavailable())]), no_retries());
-    let mut seen = Vec::new();
-    for _ in 0..4 {
-        let ready = stack.ready().await.unwrap();
-        let asking = clock.readings();
-        let call = ready.call(());
-        let entry = clock.readings();
-        let kind = call.await.err().map(|error| error.kind());
-        seen.push((asking, entry, clock.readings(), kind));
+async fn a_stack_reads_the_clock_once_at_entry_and_once_at_completion() {
+    for trip in [two_failures(), three_calls_of_which_half_fail()] {
+        let script = Scripted::new([Ok("well"), Err(unavailable())]);
+        let (clock, mut stack) = stack(script, no_retries(), trip);
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let ready = stack.ready().await.unwrap();
+            let asking = clock.readings();
+            let call = ready.call(());
+            let entry = clock.readings();
+            let kind = call.await.err().map(|error| error.kind());
+            seen.push((asking, entry, clock.readings(), kind));
+        }
+        let unavailable = Some(ErrorKind::Unavailable);
+        assert_eq!(seen[..3], [(0, 1, 1, None), (0, 1, 1, unavailable), (0, 1, 1, unavailable)]);
+        assert_eq!(seen[3], (1, 0, 0, Some(ErrorKind::CircuitOpen)), "a refusal is one reading");
     }
-    let unavailable = Some(ErrorKind::Unavailable);
-    assert_eq!(seen[0], (0, 1, 0, None));
-    assert_eq!(seen[1..3], [(0, 1, 1, unavailable), (0, 1, 1, unavailable)]);
-    assert_eq!(seen[3], (1, 0, 0, Some(ErrorKind::CircuitOpen)), "a refusal is one reading");
 }
 
 #[test]
@@ -89,11 +109,11 @@ fn attempts_within_one_poll_have_readings_of_their_own() {
     let at_once = RetryConfig { first_delay: Duration::ZERO, ..RetryConfig::default() };
     let inner = Scripted::new([Err(unavailable()), Ok("second")]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let (clock, mut stack) = stack(inner, at_once);
+    let (clock, mut stack) = stack(inner, at_once, two_failures());
     runtime.block_on(async {
         assert_eq!(stack.ready().await.unwrap().call(()).await.unwrap(), "second");
     });
-    assert_eq!(clock.readings(), 3, "entry and failure of the first attempt, entry of the second");
+    assert_eq!(clock.readings(), 4, "entry and completion of two attempts");
 }
 
 /// A service that reads `clock` when it is called and when it ends.
