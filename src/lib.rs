@@ -35,6 +35,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `llm-anthropic` | [`llm::AnthropicProvider`], for Anthropic's messages |
+//! | `llm-gemini` | [`llm::GeminiProvider`], for Gemini's generateContent |
 //! | `llm-openai` (default) | [`llm::OpenAiProvider`], for every server that speaks OpenAI's chat completions |
 //! | `full` | all of the above |
 

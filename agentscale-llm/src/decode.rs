@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::anthropic;
+use crate::gemini;
 use crate::openai;
 use crate::sse::{SseDecoder, SseEvent};
 
@@ -31,11 +32,13 @@ pub enum Dialect {
     OpenAiResponses,
     /// Anthropic's messages.
     Anthropic,
+    /// Gemini's generateContent.
+    Gemini,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::OpenAiChat, Self::OpenAiResponses, Self::Anthropic];
+    pub const ALL: [Self; 4] = [Self::OpenAiChat, Self::OpenAiResponses, Self::Anthropic, Self::Gemini];
 
     /// Its name: `openai-chat`.
     pub fn as_str(self) -> &'static str {
@@ -43,6 +46,7 @@ impl Dialect {
             Self::OpenAiChat => "openai-chat",
             Self::OpenAiResponses => "openai-responses",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
         }
     }
 }
@@ -121,13 +125,14 @@ impl StreamDecoder {
             Dialect::OpenAiChat => Box::new(openai::ChatReader::default()),
             Dialect::OpenAiResponses => Box::new(openai::ResponseReader::default()),
             Dialect::Anthropic => Box::new(anthropic::MessageReader::default()),
+            Dialect::Gemini => Box::new(gemini::GenerateReader::default()),
         };
         let framing = Framing::Sse(SseDecoder::new());
         Self { framing, answer: Answer { reader, draft: Draft::default(), model: String::new() } }
     }
 
     /// Reads the events in another way than its dialect's own.
-    #[cfg(feature = "anthropic")]
+    #[cfg(any(feature = "anthropic", feature = "gemini"))]
     pub(crate) fn with_reader(mut self, reader: impl EventReader + 'static) -> Self {
         self.answer.reader = Box::new(reader);
         self

@@ -7,6 +7,7 @@ mod openai;
 mod retry;
 
 pub use anthropic::anthropic_rate_limits;
+pub(crate) use date::days_from_epoch;
 pub use date::{parse_http_date, parse_rfc3339};
 pub use go_duration::parse_go_duration;
 pub use openai::openai_rate_limits;

@@ -22,6 +22,7 @@
 //! |---|---|
 //! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key; the decoders of every stream, from bytes alone |
 //! | `anthropic` | `AnthropicProvider`: Anthropic's messages |
+//! | `gemini` | `GeminiProvider`: Gemini's generateContent, embeddings and stored contents |
 //! | `openai` | `OpenAiProvider`, `OpenAiResponsesProvider`: chat completions, responses and embeddings of OpenAI and compatible servers |
 //!
 //! What a provider takes of a request:
@@ -31,13 +32,15 @@
 //! | `OpenAiProvider` | yes | strict | address, inline | yes | unasked, by key, half an hour or a day | effort; thoughts of compatible servers go back with their calls |
 //! | `OpenAiResponsesProvider` | yes | strict | address, inline | yes | unasked, by key, half an hour or a day | effort; thoughts go back encrypted |
 //! | `AnthropicProvider` | yes | `output_config.format`, or a tool for older models | address, inline | no | up to four breakpoints, 5 minutes or an hour | budget of tokens or effort, as the model takes it; thoughts go back signed |
+//! | `GeminiProvider` | yes | `responseJsonSchema`, unless a tool is demanded | address, inline | yes | unasked; contents stored under a name | budget of tokens or level, as the model takes it; signatures go back |
 
 mod answer;
 pub mod anthropic;
 pub mod decode;
 pub mod extractive;
+pub mod gemini;
 pub mod headers;
-#[cfg(any(feature = "anthropic", feature = "openai"))]
+#[cfg(any(feature = "anthropic", feature = "gemini", feature = "openai"))]
 mod http;
 pub mod ndjson;
 pub mod openai;
@@ -49,7 +52,9 @@ mod tokens;
 #[cfg(feature = "anthropic")]
 pub use anthropic::AnthropicProvider;
 pub use extractive::{ExtractiveProvider, NOTHING_FOUND};
-#[cfg(any(feature = "anthropic", feature = "openai"))]
+#[cfg(feature = "gemini")]
+pub use gemini::GeminiProvider;
+#[cfg(any(feature = "anthropic", feature = "gemini", feature = "openai"))]
 pub use http::ConnectionConfig;
 #[cfg(feature = "openai")]
 pub use openai::{OpenAiProvider, OpenAiResponsesProvider};

@@ -115,7 +115,7 @@ impl LlmProvider for AnthropicProvider {
 
 static API: Api = Api {
     operation: OPERATION,
-    error: error::from_body,
+    error: |status, body, _| error::from_body(Some(status), body),
     rate_limits: |headers, now| {
         anthropic_rate_limits(|name| headers.get(name).and_then(|value| value.to_str().ok()), now)
     },

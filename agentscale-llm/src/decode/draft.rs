@@ -166,6 +166,8 @@ impl Draft {
         let parts = self.parts.values().filter_map(|part| match part {
             Part::Text(text) => Some(Content::Text { text: text.clone() }),
             Part::Reasoning(reasoning) => Some(Content::Reasoning(reasoning.clone())),
+            // Arguments of which nothing has come yet are not known to be none.
+            Part::Call(call) if call.arguments.is_empty() && self.finish_reason.is_none() => None,
             Part::Call(call) => call.finish().ok().map(Content::ToolCall),
         });
         let message = Message::new(Role::Assistant, parts.collect());

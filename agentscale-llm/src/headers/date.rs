@@ -81,7 +81,7 @@ fn is_date(year: u64, month: u64, day: u64) -> bool {
 }
 
 /// Howard Hinnant's `days_from_civil`, <https://howardhinnant.github.io/date_algorithms.html>, for years from 1970.
-fn days_from_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
+pub(crate) fn days_from_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, year_of_era) = (year / 400, year % 400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;

@@ -22,8 +22,8 @@ const MAX_ERROR_BYTES: usize = 64 << 10;
 pub(crate) struct Api {
     /// What errors say was attempted, as `call openai`.
     pub(crate) operation: &'static str,
-    /// What the body of a refusal says, by its status.
-    pub(crate) error: fn(Option<u16>, &[u8]) -> Error,
+    /// What the body of a refusal says, by its status and the time that it was written.
+    pub(crate) error: fn(u16, &[u8], SystemTime) -> Error,
     /// What the headers of an answer say of limits, by the time that they were written.
     pub(crate) rate_limits: fn(&HeaderMap, SystemTime) -> RateLimits,
     /// The header that names a request for the provider's support.
@@ -68,6 +68,18 @@ impl Client {
     /// Posts `body`; the answer has a status of success, and its body is still to be read.
     pub(crate) async fn post(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Result<Response> {
         self.send(self.http.post(self.url(path)).json(body)).await
+    }
+
+    /// Asks for what stands at `path`.
+    #[cfg(feature = "gemini")]
+    pub(crate) async fn get(&self, path: &str) -> Result<Response> {
+        self.send(self.http.get(self.url(path))).await
+    }
+
+    /// Deletes what stands at `path`.
+    #[cfg(feature = "gemini")]
+    pub(crate) async fn delete(&self, path: &str) -> Result<()> {
+        self.send(self.http.delete(self.url(path))).await.map(drop)
     }
 
     /// The body of an answer.
@@ -132,7 +144,7 @@ pub(super) fn is_json(response: &Response) -> bool {
 
 fn refusal(api: &Api, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let mut error = (api.error)(Some(status), body);
+    let mut error = (api.error)(status, body, written_at(headers));
     if let Some(id) = header(api.request_id).filter(|id| is_code(id)) {
         error = error.with_context("request_id", id);
     }

@@ -53,7 +53,7 @@ fn model<'a>(asked: &'a str, default: Option<&'a str>) -> Result<&'a str> {
 
 static API: Api = Api {
     operation: OPERATION,
-    error: error::from_body,
+    error: |status, body, _| error::from_body(Some(status), body),
     rate_limits: |headers, _| openai_rate_limits(|name| headers.get(name)?.to_str().ok()),
     request_id: "x-request-id",
 };

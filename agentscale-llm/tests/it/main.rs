@@ -6,10 +6,12 @@ mod anthropic;
 mod conformance;
 mod extractive;
 mod fixtures;
+#[cfg(feature = "gemini")]
+mod gemini;
 #[cfg(feature = "openai")]
 mod model_server;
 #[cfg(feature = "openai")]
 mod openai;
-#[cfg(any(feature = "anthropic", feature = "openai"))]
+#[cfg(any(feature = "anthropic", feature = "gemini", feature = "openai"))]
 mod server;
 mod simulated;

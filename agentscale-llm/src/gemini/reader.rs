@@ -1,0 +1,244 @@
+use agentscale_core::llm::{CompletionEvent, FinishReason, Usage};
+use agentscale_core::{Error, ErrorKind, Json, Result, Retry};
+use serde::Serialize;
+
+use super::{API_NAME, OWN_ID, error, wire};
+use crate::decode::{self, Draft, EventReader, corrupt};
+use crate::refusal::is_code;
+use crate::sse::SseEvent;
+use partial_args::PartialArgs;
+
+mod partial_args;
+
+/// Reads the chunks of an answer, or the whole of it.
+#[derive(Debug, Default)]
+pub(crate) struct GenerateReader {
+    /// The number of the first call in the conversation.
+    first_call: usize,
+    next_slot: u32,
+    /// The part that more text may belong to.
+    speaking: Option<Speaking>,
+    /// The call whose arguments come piece by piece.
+    open: Option<OpenCall>,
+    usage: wire::Usage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Speaking {
+    Text(u32),
+    Thought(u32),
+}
+
+#[derive(Debug)]
+struct OpenCall {
+    slot: u32,
+    arguments: PartialArgs,
+}
+
+/// What goes back with a thought or a text.
+#[derive(Serialize)]
+struct Kept<'a> {
+    signature: &'a str,
+}
+
+impl EventReader for GenerateReader {
+    fn read(
+        &mut self,
+        event: SseEvent<'_>,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        // The API sends none, but gateways do.
+        if event.data.trim_ascii() == b"[DONE]" {
+            return Ok(());
+        }
+        self.add(decode::event(event.data)?, draft, events)
+    }
+
+    /// The stream has no last event: usage may come behind the reason why the answer ended.
+    fn is_done(&self, _: &Draft) -> bool {
+        false
+    }
+}
+
+impl GenerateReader {
+    /// Numbers the calls of this answer from `first` on, so that their ids differ from those before.
+    #[cfg(feature = "gemini")]
+    pub(super) fn with_first_call(mut self, first: usize) -> Self {
+        self.first_call = first;
+        self
+    }
+
+    /// Takes one body or chunk in.
+    pub(super) fn add(
+        &mut self,
+        answer: wire::Answer<'_>,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        if let Some(fields) = answer.error {
+            return Err(error::from_answer(fields));
+        }
+        if let Some(model) = &answer.model_version {
+            draft.set_model(model);
+        }
+        self.add_usage(answer.usage_metadata, draft);
+        if answer.prompt_feedback.and_then(|feedback| feedback.block_reason).is_some() {
+            draft.refuse();
+            draft.end(FinishReason::ContentFilter);
+        }
+        let first = |candidate: &wire::Candidate<'_>| candidate.index.unwrap_or(0) == 0;
+        for candidate in answer.candidates.into_iter().flatten().filter(first) {
+            for part in candidate.content.and_then(|content| content.parts).into_iter().flatten() {
+                self.add_part(part, draft, events)?;
+            }
+            if let Some(reason) = candidate.finish_reason {
+                self.close(draft, events)?;
+                end(&reason, draft)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_part(
+        &mut self,
+        part: wire::Part<'_>,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        let signature = part.thought_signature.as_deref().unwrap_or_default();
+        if let Some(call) = part.function_call {
+            self.speaking = None;
+            return self.add_call(call, signature, draft, events);
+        }
+        let text = part.text.map(decode::Text::into_string).unwrap_or_default();
+        let is_thought = part.thought == Some(true);
+        if !text.is_empty() {
+            match self.speak(is_thought)? {
+                Speaking::Text(slot) => draft.add_text(slot, text, events)?,
+                Speaking::Thought(slot) => draft.add_reasoning(slot, text, events)?,
+            }
+        }
+        if !signature.is_empty() {
+            let slot = match self.speaking {
+                Some(Speaking::Thought(slot)) if is_thought => slot,
+                // The signature of a text stands behind it, as the API itself sends it in streams.
+                _ => self.new_slot()?,
+            };
+            draft.keep_opaque(slot, API_NAME, Json::encode(&Kept { signature })?)?;
+            self.speaking = None;
+        }
+        Ok(())
+    }
+
+    fn speak(&mut self, is_thought: bool) -> Result<Speaking> {
+        let speaking = match self.speaking {
+            Some(speaking) if matches!(speaking, Speaking::Thought(_)) == is_thought => speaking,
+            _ if is_thought => Speaking::Thought(self.new_slot()?),
+            _ => Speaking::Text(self.new_slot()?),
+        };
+        self.speaking = Some(speaking);
+        Ok(speaking)
+    }
+
+    fn add_call(
+        &mut self,
+        told: wire::FunctionCall<'_>,
+        signature: &str,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        if let Some(name) = told.name.as_deref().filter(|name| !name.is_empty()) {
+            self.close(draft, events)?;
+            let slot = self.new_slot()?;
+            let index = draft.calls();
+            let call = draft.call(slot, u32::try_from(index).unwrap_or(u32::MAX))?;
+            call.id = match told.id.as_deref().filter(|id| !id.is_empty()) {
+                Some(id) => id.to_owned(),
+                None => format!("{OWN_ID}{}", self.first_call + index),
+            };
+            name.clone_into(&mut call.name);
+            call.signature = Some(signature).filter(|signature| !signature.is_empty()).map(str::to_owned);
+            draft.add_arguments(
+                slot,
+                told.args.map(|args| args.get().to_owned()).unwrap_or_default(),
+                events,
+            )?;
+            if told.args.is_none() {
+                self.open = Some(OpenCall { slot, arguments: PartialArgs::default() });
+            }
+        }
+        for piece in told.partial_args.into_iter().flatten() {
+            let open = self.open.as_mut().ok_or_else(|| corrupt("arguments of no call"))?;
+            open.arguments.add(piece)?;
+        }
+        if told.will_continue != Some(true) {
+            self.close(draft, events)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing more comes of the open call.
+    fn close(&mut self, draft: &mut Draft, events: &mut Vec<CompletionEvent>) -> Result<()> {
+        match self.open.take() {
+            Some(open) => draft.add_arguments(open.slot, open.arguments.into_json(), events),
+            None => Ok(()),
+        }
+    }
+
+    fn new_slot(&mut self) -> Result<u32> {
+        let slot = self.next_slot;
+        self.next_slot = slot.checked_add(1).ok_or_else(|| corrupt("too many parts"))?;
+        Ok(slot)
+    }
+
+    fn add_usage(&mut self, told: Option<wire::Usage>, draft: &mut Draft) {
+        let Some(told) = told else { return };
+        let all = &mut self.usage;
+        all.prompt_token_count = told.prompt_token_count.or(all.prompt_token_count);
+        all.cached_content_token_count = told.cached_content_token_count.or(all.cached_content_token_count);
+        all.candidates_token_count = told.candidates_token_count.or(all.candidates_token_count);
+        all.thoughts_token_count = told.thoughts_token_count.or(all.thoughts_token_count);
+        all.tool_use_prompt_token_count =
+            told.tool_use_prompt_token_count.or(all.tool_use_prompt_token_count);
+        draft.set_usage(usage(all));
+    }
+}
+
+/// The prompt's count has the cached tokens in it, that of the answer has not the thoughts.
+fn usage(told: &wire::Usage) -> Usage {
+    let count = |count: Option<u64>| count.unwrap_or(0);
+    let thoughts = count(told.thoughts_token_count);
+    let input = count(told.prompt_token_count).saturating_add(count(told.tool_use_prompt_token_count));
+    Usage::new(input, count(told.candidates_token_count).saturating_add(thoughts))
+        .with_cached(count(told.cached_content_token_count))
+        .with_reasoning(thoughts)
+}
+
+/// The reasons of <https://ai.google.dev/api/generate-content#FinishReason>. One that this version does not know ended the
+/// answer as any other.
+fn end(reason: &str, draft: &mut Draft) -> Result<()> {
+    match reason {
+        "MAX_TOKENS" => draft.end(FinishReason::Length),
+        "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "OTHER" => {
+            draft.refuse();
+            draft.end(FinishReason::ContentFilter);
+        }
+        // The model's own slip: the next answer may be well.
+        "MALFORMED_FUNCTION_CALL" | "MALFORMED_RESPONSE" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" => {
+            return Err(no_answer(ErrorKind::Corrupt, reason).with_retry(Retry::Later));
+        }
+        "MISSING_THOUGHT_SIGNATURE" => return Err(no_answer(ErrorKind::InvalidInput, reason)),
+        _ if reason.starts_with("IMAGE_") || reason == "NO_IMAGE" => {
+            draft.refuse();
+            draft.end(FinishReason::ContentFilter);
+        }
+        _ => draft.end(FinishReason::Stop),
+    }
+    Ok(())
+}
+
+fn no_answer(kind: ErrorKind, reason: &str) -> Error {
+    let error = Error::new(kind, "read completion");
+    if is_code(reason) { error.with_context("reason", reason) } else { error }
+}
