@@ -22,7 +22,7 @@
 //! # Ok::<(), agentscale_core::Error>(())
 //! ```
 
-mod buckets;
+pub(crate) mod buckets;
 mod counter;
 mod gauge;
 mod histogram;

@@ -5,10 +5,10 @@ const SUB_BITS: u32 = 4;
 const SUB_BUCKETS: usize = 1 << SUB_BITS;
 
 /// How many buckets hold all of `u64`.
-pub(super) const COUNT: usize = (64 - SUB_BITS as usize + 1) * SUB_BUCKETS;
+pub(crate) const COUNT: usize = (64 - SUB_BITS as usize + 1) * SUB_BUCKETS;
 
 /// The bucket of a value.
-pub(super) fn index(value: u64) -> usize {
+pub(crate) fn index(value: u64) -> usize {
     if value < SUB_BUCKETS as u64 {
         return value as usize;
     }
@@ -18,7 +18,7 @@ pub(super) fn index(value: u64) -> usize {
 }
 
 /// The smallest and the largest value of a bucket.
-pub(super) fn bounds(index: usize) -> (u64, u64) {
+pub(crate) fn bounds(index: usize) -> (u64, u64) {
     let octave = (index / SUB_BUCKETS).saturating_sub(1) as u32;
     let sub = (index - octave as usize * SUB_BUCKETS) as u64;
     let lowest = sub << octave;

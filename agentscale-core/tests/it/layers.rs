@@ -5,6 +5,7 @@ mod bulkhead;
 mod call_clock;
 mod circuit_breaker;
 mod config;
+mod hedge;
 mod priority_shed;
 mod rate_limit;
 mod retry;

@@ -146,7 +146,7 @@ fn under_overload_the_capacity_is_used_and_the_highest_class_is_served() {
 fn a_class_that_is_alone_uses_the_capacity_whichever_it_is() {
     for service in [Service::Fixed, Service::Exponential] {
         for load in [2.0, 10.0] {
-            for class in 0..6 {
+            for class in [1, 5] {
                 let mut mix = [0.0; 6];
                 mix[class] = load;
                 let seen = simulate(mix, 200, service);
