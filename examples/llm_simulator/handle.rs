@@ -1,20 +1,24 @@
 //! One request, from its head to its body.
 
 mod complete;
+mod deliver;
+mod embed;
 mod reply;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Request, Response};
+use hyper::{HeaderMap, Method, Request, Response};
+use serde_json::json;
 
+use crate::answer::Usage;
 use crate::body::{Body, Dropped};
 use crate::dialect::{self, Dialect};
-use crate::embeddings::Embeddings;
 use crate::faults::Subject;
-use crate::limits::Load;
+use crate::limits::Account;
 use crate::refusal::Refusal;
 use crate::route::{Route, route};
 use crate::script::{NamedError, Then};
@@ -104,7 +108,7 @@ impl Call {
             Route::CountTokens(wire) => {
                 wire.check_headers(&head.headers)?;
                 let tokens = wire.read(&body)?.input_tokens();
-                Ok(Reply::json(&serde_json::json!({"input_tokens": tokens})))
+                Ok(Reply::json(&json!({"input_tokens": tokens})))
             }
             Route::Embed(_, embeddings) => self.embed(embeddings.as_ref(), &key, &body).await,
             Route::CachedContents(name) => self.cached_contents(&key, &head.method, name.as_deref(), &body),
@@ -129,35 +133,10 @@ impl Call {
         })
     }
 
-    async fn embed(&self, embeddings: &dyn Embeddings, key: &str, body: &Bytes) -> Result<Reply, Trouble> {
-        let input = embeddings.read(body)?;
-        if !self.simulator.knows_model(&input.model) {
-            return Err(dialect::unknown_model(self.dialect, &input.model).into());
-        }
-        self.befall(self.fault(key, &input.model, false)).await?;
-        let account = self.simulator.account(self.dialect, key, &input.model);
-        let used = input.texts.iter().map(|text| crate::prompt::tokens(text)).sum();
-        let load = Load { input: used, ..Load::default() };
-        let (headers, admitted) = self.simulator.limits.admit(&account, load, self.simulator.clock.now());
-        if let Err(refusal) = admitted {
-            return Err(refusal.with_headers(headers).into());
-        }
-        let usage = crate::answer::Usage { input: used, ..crate::answer::Usage::default() };
-        let mut booking = self.booking(account, key, usage);
-        let latency = self.simulator.latency(&input.model);
-        self.pace(latency).1.await;
-        let dimensions = input.dimensions.map_or(self.simulator.script.answers.dimensions, |asked| {
-            usize::try_from(asked).unwrap_or(usize::MAX).min(8_192)
-        });
-        let reply = Reply::json(&embeddings.whole(&input, dimensions)).with_headers(headers);
-        booking.end(Ending::Complete);
-        Ok(reply)
-    }
-
     fn cached_contents(
         &self,
         key: &str,
-        method: &hyper::Method,
+        method: &Method,
         name: Option<&str>,
         body: &Bytes,
     ) -> Result<Reply, Trouble> {
@@ -189,9 +168,7 @@ impl Call {
             Some(Then::Status { code, retry_after_ms }) => {
                 let refusal = dialect::of_status(self.dialect, *code);
                 Err(match retry_after_ms {
-                    Some(millis) => {
-                        refusal.with_retry_after(self.dialect, std::time::Duration::from_millis(*millis))
-                    }
+                    Some(millis) => refusal.with_retry_after(self.dialect, Duration::from_millis(*millis)),
                     None => refusal,
                 }
                 .into())
@@ -204,7 +181,7 @@ impl Call {
         }
     }
 
-    fn booking(&self, account: crate::limits::Account, key: &str, usage: crate::answer::Usage) -> Booking {
+    fn booking(&self, account: Account, key: &str, usage: Usage) -> Booking {
         Booking {
             simulator: Arc::clone(&self.simulator),
             account,

@@ -25,6 +25,8 @@ pub(crate) struct Prompt {
     pub(crate) thinking: Thinking,
     pub(crate) stream: bool,
     pub(crate) include_usage: bool,
+    /// Chunks are padded.
+    pub(crate) obfuscate: bool,
     pub(crate) caching: Caching,
     /// The resource that the prompt continues.
     pub(crate) resource: Option<String>,

@@ -32,7 +32,7 @@ pub(crate) async fn serve(listen: SocketAddr, simulator: Simulator) -> std::io::
     stdout.flush()?;
 
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).pipeline_flush(true);
+    builder.http1().pipeline_flush(true);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -1,16 +1,15 @@
 //! `POST /v1/chat/completions`.
 
+mod events;
 mod messages;
-
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::openai_error::{invalid, missing, not_json, wrong_type};
-use super::read::{given, items, quoted, texts};
+use super::read::{given, items, texts};
 use super::{CREATED, Dialect};
 use crate::answer::{Answer, Finish, Usage};
-use crate::body::{Event, Events};
+use crate::body::Events;
 use crate::prompt::{Caching, Choice, Format, Prompt, Segment, Thinking, Tool};
 use crate::refusal::Refusal;
 use crate::wire::Wire;
@@ -53,6 +52,7 @@ impl Wire for OpenAiChat {
             return Err(invalid(message, Some("stream_options"), None));
         }
         prompt.include_usage = body["stream_options"]["include_usage"] == true;
+        prompt.obfuscate = body["stream_options"]["include_obfuscation"] != false;
         prompt.caching = caching(&body);
         Ok(prompt)
     }
@@ -86,77 +86,8 @@ impl Wire for OpenAiChat {
     }
 
     fn events(&self, answer: Answer, prompt: &Prompt) -> Events {
-        let finish = finish_reason(&answer, prompt);
-        let head = format!(
-            r#"data: {{"id":"chatcmpl-{}","object":"chat.completion.chunk","created":{CREATED},"model":{},"service_tier":"default","system_fingerprint":"fp_simulator","choices":["#,
-            answer.id,
-            quoted(&answer.model),
-        );
-        let tail = if prompt.include_usage { "],\"usage\":null}\n\n" } else { "]}\n\n" };
-        let chunk: Arc<Chunk> = Arc::new(move |delta: &str, finish: &str| {
-            format!(r#"{head}{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{finish}}}{tail}"#)
-        });
-        let last = match prompt.include_usage {
-            true => Some(Event::silent(usage_chunk(&answer))),
-            false => None,
-        };
-        let role = match answer.calls.is_empty() {
-            true => r#"{"role":"assistant","content":"","refusal":null}"#,
-            false => r#"{"role":"assistant","content":null,"refusal":null}"#,
-        };
-        let role = Event::silent(chunk(role, "null"));
-        let finish = Event::silent(chunk("{}", &quoted(finish)));
-        let hidden = answer.usage.thinking;
-        let parts = parts(answer, chunk).enumerate().map(move |(place, event)| match place {
-            // Tokens that are not shown are over when the first one is.
-            0 => Event { tokens: event.tokens + hidden, ..event },
-            _ => event,
-        });
-        let end = [Event::silent("data: [DONE]\n\n")];
-        Box::new([role].into_iter().chain(parts).chain([finish]).chain(last).chain(end))
+        events::of(answer, prompt)
     }
-}
-
-/// Renders a delta and a finish reason.
-type Chunk = dyn Fn(&str, &str) -> String + Send + Sync;
-
-fn parts(answer: Answer, chunk: Arc<Chunk>) -> impl Iterator<Item = Event> + Send {
-    let of_calls = Arc::clone(&chunk);
-    let texts = answer
-        .text
-        .into_iter()
-        .map(move |token| Event::token(chunk(&format!(r#"{{"content":{}}}"#, quoted(&token)), "null")));
-    let calls = answer.calls.into_iter().enumerate().flat_map(move |(index, call)| {
-        let (id, name) = (quoted(&format!("call_{}", call.id)), quoted(&call.name));
-        let first = format!(
-            r#"{{"tool_calls":[{{"index":{index},"id":{id},"type":"function","function":{{"name":{name},"arguments":""}}}}]}}"#
-        );
-        let first = Event::silent(of_calls(&first, "null"));
-        let chunk = Arc::clone(&of_calls);
-        let fragments = call.fragments().into_iter().map(move |fragment| {
-            let arguments = quoted(&fragment);
-            let delta = format!(
-                r#"{{"tool_calls":[{{"index":{index},"function":{{"arguments":{arguments}}}}}]}}"#
-            );
-            Event::token(chunk(&delta, "null"))
-        });
-        [first].into_iter().chain(fragments)
-    });
-    texts.chain(calls)
-}
-
-fn usage_chunk(answer: &Answer) -> String {
-    let chunk = json!({
-        "id": format!("chatcmpl-{}", answer.id),
-        "object": "chat.completion.chunk",
-        "created": CREATED,
-        "model": answer.model,
-        "service_tier": "default",
-        "system_fingerprint": "fp_simulator",
-        "choices": [],
-        "usage": usage(&answer.usage),
-    });
-    format!("data: {chunk}\n\n")
 }
 
 fn usage(usage: &Usage) -> Value {

@@ -1,20 +1,12 @@
-use std::time::Duration;
-
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 
 use super::reply::Reply;
 use super::{Call, Trouble};
-use crate::answer::Answer;
-use crate::body::{Body, Event, Events, Interruption, Stream, Timing};
 use crate::dialect::{self, Dialect};
 use crate::generate;
 use crate::limits::Load;
-use crate::pace::Pace;
-use crate::prompt::{Prompt, Thinking};
-use crate::script::{Latency, Then};
-use crate::stats::Booking;
+use crate::prompt::Prompt;
 use crate::wire::Wire;
 
 /// What is taken for the longest answer where the request names none.
@@ -55,80 +47,12 @@ impl Call {
         booking.slot = slot;
         let reply = match prompt.stream {
             true => self.stream(wire, answer, &prompt, fault, booking).await,
-            false => self.whole(wire, &answer, &prompt, fault, booking).await,
+            false => {
+                let body = Bytes::from(wire.whole(&answer, &prompt).to_string());
+                self.whole(body, fault, booking).await
+            }
         };
         Ok(reply.with_headers(headers))
-    }
-
-    async fn whole(
-        &self,
-        wire: &dyn Wire,
-        answer: &Answer,
-        prompt: &Prompt,
-        fault: Option<&Then>,
-        mut booking: Booking,
-    ) -> Reply {
-        let body = Bytes::from(wire.whole(answer, prompt).to_string());
-        let (mut pace, first) = self.pace(self.simulator.latency(&answer.model));
-        let slow = slow(fault);
-        first.await;
-        pace.start(Instant::now());
-        pace.advance(answer.usage.output.saturating_sub(1));
-        if let Some(due) = pace.due().map(|due| due + slow).filter(|due| *due > Instant::now()) {
-            tokio::time::sleep_until(due).await;
-        }
-        let middle = body.len() / 2;
-        let interruption = interruption(wire, fault);
-        let (events, fault): (Vec<Bytes>, _) = match interruption {
-            None => (vec![body], None),
-            Some((_, Interruption::Extra(_))) => (vec![body.slice(..middle)], None),
-            Some((_, Interruption::Last(_))) => {
-                let status = if let Some(Then::StreamError { status, .. }) = fault { *status } else { 500 };
-                (vec![Bytes::from(dialect::stream_error(self.dialect, status).to_string())], None)
-            }
-            Some((_, other)) => (vec![body.slice(..middle), body.slice(middle..)], Some((1, other))),
-        };
-        let length = events.iter().map(|part| part.len() as u64).sum();
-        // The end of a body that looks complete has no length to contradict it.
-        let length =
-            (!matches!(fault, Some((_, Interruption::Cut(crate::script::Cut::End))))).then_some(length);
-        booking.sent = answer.usage.output;
-        let events = events.into_iter().map(Event::silent);
-        let stream =
-            Stream { events: Box::new(events), pace, booking, fault, length, timing: Timing::default() };
-        Reply::body("application/json", Body::Stream(Box::new(stream)))
-    }
-
-    async fn stream(
-        &self,
-        wire: &dyn Wire,
-        answer: Answer,
-        prompt: &Prompt,
-        fault: Option<&Then>,
-        booking: Booking,
-    ) -> Reply {
-        let latency = self.simulator.latency(&answer.model);
-        let hidden = if prompt.thinking == Thinking::Hidden { answer.usage.thinking } else { 0 };
-        let mut pace = Pace::new(latency, self.simulator.seed ^ self.number);
-        let first = pace.before_first(latency, hidden);
-        let events: Events = wire.events(answer, prompt);
-        let arrival = Instant::now();
-        let slow = slow(fault);
-        if slow.is_zero() && !first.is_zero() {
-            tokio::time::sleep_until(arrival + first).await;
-        }
-        if latency.tokens_per_second > 0.0 || !slow.is_zero() {
-            pace.start(arrival + first + slow);
-        }
-        let stream = Stream {
-            events,
-            pace,
-            booking,
-            fault: interruption(wire, fault),
-            length: None,
-            timing: Timing::default(),
-        };
-        Reply::body(wire.stream_type(), Body::Stream(Box::new(stream)))
     }
 
     /// A place to run, where the dialect has only so many.
@@ -151,38 +75,5 @@ impl Call {
             }
             _ => Ok(()),
         }
-    }
-
-    /// The pace of an answer in one piece, and the wait for its first token.
-    pub(super) fn pace(&self, latency: Latency) -> (Pace, impl Future<Output = ()> + use<>) {
-        let mut pace = Pace::new(latency, self.simulator.seed ^ self.number);
-        let first = pace.before_first(latency, 0);
-        (pace, async move {
-            if !first.is_zero() {
-                tokio::time::sleep(first).await;
-            }
-        })
-    }
-}
-
-fn slow(fault: Option<&Then>) -> Duration {
-    match fault {
-        Some(Then::SlowFirstToken { ms }) => Duration::from_millis(*ms),
-        _ => Duration::ZERO,
-    }
-}
-
-fn interruption(wire: &dyn Wire, fault: Option<&Then>) -> Option<(u64, Interruption)> {
-    match fault? {
-        Then::Cut { after_events, how } => Some((*after_events, Interruption::Cut(*how))),
-        Then::Stall { after_events } => Some((*after_events, Interruption::Stall)),
-        Then::Garbage { after_events } => {
-            Some((*after_events, Interruption::Extra(Bytes::from_static(wire.garbage_event().as_bytes()))))
-        }
-        Then::StreamError { after_events, status } => {
-            let error = dialect::stream_error(wire.dialect(), *status);
-            Some((*after_events, Interruption::Last(Bytes::from(wire.error_event(&error, *after_events)))))
-        }
-        _ => None,
     }
 }

@@ -86,6 +86,8 @@ async fn a_stream_is_cut_with_and_without_a_broken_connection() {
         let half = ask(&server, false).await;
         assert_eq!((half.status, half.cut), (200, broken));
         assert!(serde_json::from_slice::<Value>(&half.body).is_err());
+        let vectors = server.post("/v1/embeddings", &json!({"model": "e", "input": "x"})).await;
+        assert_eq!((vectors.status, vectors.cut), (200, broken));
         let h2 = server.send_h2(CHAT, body(true).to_string()).await;
         assert_eq!((h2.cut, &h2.body), (broken, &cut.body));
         let bill = &server.stats().await["keys"]["none"]["m"];

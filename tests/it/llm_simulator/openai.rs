@@ -118,6 +118,45 @@ async fn a_schema_is_fitted() {
 }
 
 #[tokio::test]
+async fn a_schema_that_holds_itself_is_fitted() {
+    let tree = json!({
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "maxLength": 5},
+            "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+            "many": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+        },
+        "required": ["name", "next", "many"],
+        "additionalProperties": false,
+    });
+    let schema = json!({"$ref": "#/$defs/node", "$defs": {"node": tree}, "additionalProperties": false});
+    let format =
+        json!({"type": "json_schema", "json_schema": {"name": "x", "strict": true, "schema": schema}});
+    let answers = json!({"answers": {"max_tokens": 100}});
+    let answer = Server::with(answers).post(CHAT, &ask(json!({"response_format": format}))).await.json();
+    let mut node: Value =
+        serde_json::from_str(answer["choices"][0]["message"]["content"].as_str().unwrap()).unwrap();
+    let mut depth = 0;
+    while !node.is_null() {
+        assert!(node["name"].as_str().unwrap().len() <= 5 && node["many"].is_array(), "{node}");
+        node = node["next"].take();
+        depth += 1;
+    }
+    assert!(depth > 1);
+}
+
+#[tokio::test]
+async fn chunks_are_padded_unless_asked_otherwise() {
+    let server = Server::start();
+    let padded = server.post(CHAT, &ask(json!({"stream": true}))).await.data("\n\n");
+    assert!(padded.iter().all(|chunk| chunk["obfuscation"].is_string()));
+    let options = json!({"include_obfuscation": false});
+    let plain =
+        server.post(CHAT, &ask(json!({"stream": true, "stream_options": options}))).await.data("\n\n");
+    assert!(plain.iter().all(|chunk| chunk.get("obfuscation").is_none()));
+}
+
+#[tokio::test]
 async fn answers_end_at_their_limit_and_at_stop_sequences() {
     let server = Server::start();
     let whole = server.post(CHAT, &ask(json!({}))).await.json();
