@@ -25,6 +25,8 @@
 //! | `gemini` | `GeminiProvider`: Gemini's generateContent, embeddings and stored contents |
 //! | `openai` | `OpenAiProvider`, `OpenAiResponsesProvider`: chat completions, responses and embeddings of OpenAI and compatible servers |
 //!
+//! [`Gateway`](gateway::Gateway) makes one provider of many: keys with limits, a line, the next provider where one fails.
+//!
 //! What a provider takes of a request:
 //!
 //! | provider | tools | JSON schema | images | embeddings | prompt cache | reasoning |
@@ -38,6 +40,7 @@ mod answer;
 pub mod anthropic;
 pub mod decode;
 pub mod extractive;
+pub mod gateway;
 pub mod gemini;
 pub mod headers;
 #[cfg(any(feature = "anthropic", feature = "gemini", feature = "openai"))]

@@ -1,4 +1,4 @@
-use agentscale_core::llm::{CompletionRequest, Content};
+use agentscale_core::llm::{CompletionRequest, Content, ResponseFormat};
 
 const BYTES_A_TOKEN: usize = 4;
 
@@ -19,6 +19,34 @@ fn estimate_part(part: &Content) -> u64 {
         Content::Text { text } | Content::ToolResult { text, .. } => estimate_tokens(text),
         Content::Document { citation, text } => estimate_tokens(citation) + estimate_tokens(text),
         Content::ToolCall(call) => estimate_tokens(&call.name) + estimate_tokens(call.arguments.as_str()),
+        _ => 0,
+    }
+}
+
+/// What an image stands for beside bytes of text: providers charge up to 1,600 tokens for one.
+const IMAGE_BYTES: usize = 6_400;
+
+/// The bytes of everything that a model reads of a request.
+pub(crate) fn request_bytes(request: &CompletionRequest) -> u64 {
+    let parts = request.messages.iter().flat_map(|message| &message.content).map(part_bytes);
+    let tools = request
+        .tools
+        .iter()
+        .map(|tool| tool.name.len() + tool.description.len() + tool.parameters.as_str().len());
+    let schema = match &request.response_format {
+        ResponseFormat::JsonSchema { schema, .. } => schema.as_str().len(),
+        _ => 0,
+    };
+    (parts.chain(tools).sum::<usize>() + schema) as u64
+}
+
+fn part_bytes(part: &Content) -> usize {
+    match part {
+        Content::Text { text } | Content::ToolResult { text, .. } => text.len(),
+        Content::Document { citation, text } => citation.len() + text.len(),
+        Content::ToolCall(call) => call.name.len() + call.arguments.as_str().len(),
+        Content::Reasoning(reasoning) => reasoning.text.len(),
+        Content::Image(_) => IMAGE_BYTES,
         _ => 0,
     }
 }

@@ -53,6 +53,28 @@ impl LlmCapabilities {
 }
 
 impl LlmCapabilities {
+    /// What one or the other can do.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            tools: self.tools || other.tools,
+            structured_output: self.structured_output || other.structured_output,
+            embeddings: self.embeddings || other.embeddings,
+            images: self.images || other.images,
+        }
+    }
+
+    /// What both can do.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            tools: self.tools && other.tools,
+            structured_output: self.structured_output && other.structured_output,
+            embeddings: self.embeddings && other.embeddings,
+            images: self.images && other.images,
+        }
+    }
+
     /// Whether a request can be answered: what a provider does first of all.
     ///
     /// Tools that the model may but need not call are no demand.

@@ -6,6 +6,7 @@ mod anthropic;
 mod conformance;
 mod extractive;
 mod fixtures;
+mod gateway;
 #[cfg(feature = "gemini")]
 mod gemini;
 #[cfg(feature = "openai")]

@@ -1,0 +1,257 @@
+//! The gateway in front of the providers.
+
+mod bucket;
+mod builder;
+mod call;
+mod config;
+mod desk;
+mod estimate;
+mod key;
+mod limits;
+mod line;
+mod pool;
+mod queue;
+mod reservation;
+mod route;
+mod stream;
+mod table;
+mod verdict;
+
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use agentscale_core::llm::{
+    Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
+    LlmProvider, ModelInfo,
+};
+use agentscale_core::time::Clock;
+use agentscale_core::{Error, ErrorKind, Result};
+use async_trait::async_trait;
+use hashbrown::DefaultHashBuilder;
+use tokio::task::AbortHandle;
+
+pub use builder::{GatewayBuilder, GatewayModel, KeyPool, ProviderKey};
+pub use config::GatewayConfig;
+pub use limits::KeyLimits;
+pub use pool::KeyChoice;
+
+use call::{Call, check_window, request_for};
+use desk::Desk;
+use estimate::Estimates;
+use key::Tokens;
+use line::Line;
+use queue::Pending;
+use table::Table;
+
+use crate::tokens::{estimate_tokens, request_bytes};
+
+/// Many keys of many providers as one provider.
+///
+/// A call goes to a key with room for it: of the requests, tokens and calls in flight that it may use, an estimate is
+/// taken before and settled after. Where the first provider has no room or does not work, the next of the model does;
+/// where none has, the call waits in line: by class ([`CallContext::priority`](agentscale_core::llm::CallContext)),
+/// fairly between tenants by tokens, within a tenant the earliest deadline first. Calls of one session go to one key
+/// while it has room, so that the provider's prompt cache is found again.
+///
+/// # Errors
+/// As the provider gave them last, with `model` and `attempts`. Its own: `not_found` for a model or hint that nobody
+/// configured; `permission_denied` for a tenant that no key serves; `context_too_long` before anything is sent;
+/// `overloaded`, with `retry_after`, where the line is full or the wait would outlast the deadline;
+/// `deadline_exceeded` for a call that waited too long.
+///
+/// # Cancel safety
+/// A call that is dropped in line leaves it; one that was sent books what has come, and frees its place.
+///
+/// ```
+/// use agentscale_core::LlmProviderExt;
+/// use agentscale_llm::{ExtractiveProvider, NOTHING_FOUND};
+/// use agentscale_llm::gateway::{Gateway, GatewayModel, KeyLimits, KeyPool, ProviderKey};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> agentscale_core::Result<()> {
+/// let limits = KeyLimits::new().with_requests(600).with_input_tokens(100_000);
+/// let keys = ["one", "two"].map(|id| ProviderKey::new(id, ExtractiveProvider::new()).with_limits(limits.clone()));
+/// let [one, two] = keys;
+/// let gateway = Gateway::builder()
+///     .pool(KeyPool::new("local").key(one).key(two))
+///     .model(GatewayModel::new("reader").via("local", "extractive"))
+///     .hint("fast", "reader")
+///     .build()?;
+/// assert_eq!(gateway.ask("How long does a lease last?").await?, NOTHING_FOUND);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    config: GatewayConfig,
+    table: RwLock<Arc<Table>>,
+    desk: Arc<Desk>,
+    estimates: Estimates,
+    hasher: DefaultHashBuilder,
+    line: Mutex<Line<Pending>>,
+    /// Runs while anyone waits.
+    dispatcher: Mutex<Option<AbortHandle>>,
+}
+
+impl Gateway {
+    /// A gateway of nothing yet.
+    pub fn builder() -> GatewayBuilder {
+        GatewayBuilder::default()
+    }
+
+    pub(crate) fn new(config: GatewayConfig, table: Table, clock: Arc<dyn Clock>) -> Self {
+        let shared = Shared {
+            table: RwLock::new(Arc::new(table)),
+            desk: Arc::new(Desk::new(clock)),
+            estimates: Estimates::new(config.max_estimates),
+            hasher: DefaultHashBuilder::default(),
+            line: Mutex::new(Line::new(config.line())),
+            dispatcher: Mutex::new(None),
+            config,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// How many calls wait in line.
+    pub fn waiting(&self) -> usize {
+        self.shared.desk.waiting()
+    }
+
+    fn call(&self, request: &CompletionRequest) -> Result<Call> {
+        if request.messages.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "complete").with_context("reason", "no messages"));
+        }
+        let (shared, context) = (&self.shared, &request.context);
+        let tenant = context.tenant.as_ref();
+        let table = shared.table();
+        let mut route = table.route(&request.model, tenant)?;
+        let mut tokens = shared.estimates.estimate(request, &route.model, route.max_output);
+        if let (Err(_), Some(longer)) = (check_window(route, tokens), &route.long_context) {
+            route = table.route(longer, None)?;
+            tokens = shared.estimates.estimate(request, &route.model, route.max_output);
+        }
+        check_window(route, tokens)?;
+        Call::new(shared, Arc::clone(route), context, table.weight(tenant), tokens, request_bytes(request))
+    }
+
+    /// The same request for the model that answers what `call`'s refuses.
+    fn on_refusal(
+        &self,
+        call: &Call,
+        request: &CompletionRequest,
+        error: &Error,
+    ) -> Option<CompletionRequest> {
+        let other = call.route.on_refusal.as_ref().filter(|_| error.kind() == ErrorKind::ContentRefused)?;
+        Some(request.clone().with_model(other))
+    }
+}
+
+impl Shared {
+    fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn hash(&self, text: &str) -> u64 {
+        self.hasher.hash_one(text)
+    }
+}
+
+#[async_trait]
+impl LlmProvider for Gateway {
+    /// What at least one of its providers can do; a model whose providers cannot says `unsupported`.
+    fn capabilities(&self) -> LlmCapabilities {
+        let table = self.shared.table();
+        let providers = table.routes().flat_map(|route| &route.targets).flat_map(|target| target.pool.keys());
+        providers.map(|key| key.provider().capabilities()).fold(LlmCapabilities::new(), LlmCapabilities::or)
+    }
+
+    fn models(&self) -> Vec<ModelInfo> {
+        self.shared.table().models()
+    }
+
+    async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
+        let mut call = self.call(&request)?;
+        loop {
+            let placed = call.place().await?;
+            let sent = request_for(&request, call.model_at(&placed), call.route.max_output);
+            let provider = Arc::clone(placed.reservation.key().provider());
+            match provider.complete(sent).await {
+                Ok(completion) => {
+                    call.succeed(placed, &completion);
+                    return Ok(completion);
+                }
+                Err(error) => {
+                    let other = self.on_refusal(&call, &request, &error);
+                    match (call.fail(placed, error), other) {
+                        (Ok(()), _) => {}
+                        (Err(_), Some(other)) => return self.complete(other).await,
+                        (Err(error), None) => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
+        let call = self.call(&request)?;
+        let route = Arc::clone(&call.route);
+        match stream::open(call, request.clone()).await {
+            Err(error) if error.kind() == ErrorKind::ContentRefused => match &route.on_refusal {
+                Some(other) => self.stream(request.with_model(other)).await,
+                None => Err(error),
+            },
+            opened => opened,
+        }
+    }
+
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {
+        let (shared, context) = (&self.shared, &request.context);
+        let tenant = context.tenant.as_ref();
+        let table = shared.table();
+        let route = Arc::clone(table.route(&request.model, tenant)?);
+        let input = request.texts.iter().map(|text| estimate_tokens(text)).sum();
+        let tokens = Tokens { input, output: 0 };
+        let mut call = Call::new(shared, route, context, table.weight(tenant), tokens, 0)?;
+        loop {
+            let placed = call.place().await?;
+            let sent = request.clone().with_model(call.model_at(&placed));
+            let provider = Arc::clone(placed.reservation.key().provider());
+            match provider.embed(sent).await {
+                Ok(embeddings) => {
+                    call.settle(placed, embeddings.usage);
+                    return Ok(embeddings);
+                }
+                Err(error) => call.fail(placed, error)?,
+            }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let dispatcher = self.dispatcher.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = dispatcher.take() {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt(f)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway")
+            .field("models", &self.table().models().len())
+            .field("waiting", &self.desk.waiting())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,314 @@
+use std::collections::{HashMap, HashSet};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentscale_core::layers::{CircuitBreaker, CircuitBreakerConfig, CircuitTrip, ConsecutiveFailures};
+use agentscale_core::llm::LlmProvider;
+use agentscale_core::time::{Clock, SystemClock};
+use agentscale_core::{Error, ErrorKind, Result, Tenant};
+
+use super::key::{Allowed, Key, Quota};
+use super::pool::Pool;
+use super::route::{Route, Target};
+use super::table::Table;
+use super::{Gateway, GatewayConfig, KeyChoice, KeyLimits};
+
+/// What a gateway is made of: pools of keys, models that are called through them, and names that tenants call models by.
+#[derive(Debug, Default)]
+pub struct GatewayBuilder {
+    config: GatewayConfig,
+    clock: Option<Arc<dyn Clock>>,
+    pools: Vec<KeyPool>,
+    models: Vec<GatewayModel>,
+    hints: HashMap<(Option<Tenant>, String), String>,
+    weights: HashMap<Tenant, NonZeroU32>,
+}
+
+/// Keys of one provider through which one class of models is called: a quota domain.
+#[derive(Debug)]
+pub struct KeyPool {
+    name: String,
+    choice: KeyChoice,
+    keys: Vec<ProviderKey>,
+}
+
+/// One key: the provider that calls with it, its limits and who may use it.
+#[derive(Debug)]
+pub struct ProviderKey {
+    id: String,
+    provider: Arc<dyn LlmProvider>,
+    limits: KeyLimits,
+    quota: Option<String>,
+    tenants: Option<HashSet<Tenant>>,
+}
+
+/// A model, and where calls of it go.
+#[derive(Clone, Debug)]
+pub struct GatewayModel {
+    name: String,
+    targets: Vec<(String, String)>,
+    context_window: Option<u32>,
+    max_output_tokens: Option<u32>,
+    long_context: Option<String>,
+    on_refusal: Option<String>,
+}
+
+impl GatewayBuilder {
+    /// Sets how calls are queued and repeated.
+    #[must_use]
+    pub fn config(mut self, config: GatewayConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the clock; the system's unless given.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Adds keys.
+    #[must_use]
+    pub fn pool(mut self, pool: KeyPool) -> Self {
+        self.pools.push(pool);
+        self
+    }
+
+    /// Adds a model.
+    #[must_use]
+    pub fn model(mut self, model: GatewayModel) -> Self {
+        self.models.push(model);
+        self
+    }
+
+    /// Lets all tenants call `model` by the name `hint`, such as `fast` or `reasoning`, unless they have one of their own.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>, model: impl Into<String>) -> Self {
+        self.hints.insert((None, hint.into()), model.into());
+        self
+    }
+
+    /// Lets one tenant call `model` by the name `hint`.
+    #[must_use]
+    pub fn hint_for(mut self, tenant: Tenant, hint: impl Into<String>, model: impl Into<String>) -> Self {
+        self.hints.insert((Some(tenant), hint.into()), model.into());
+        self
+    }
+
+    /// Sets a tenant's share of the tokens while calls wait, beside the 1 of the others.
+    #[must_use]
+    pub fn weight(mut self, tenant: Tenant, weight: NonZeroU32) -> Self {
+        self.weights.insert(tenant, weight);
+        self
+    }
+
+    /// The gateway.
+    ///
+    /// # Errors
+    /// `invalid_input`, naming what is wrong: a field of zero, a name that stands twice or for nothing, a model without a
+    /// pool, a pool without a key.
+    pub fn build(self) -> Result<Gateway> {
+        let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let config = self.config.clone();
+        config.check()?;
+        Ok(Gateway::new(config, self.table(&clock)?, clock))
+    }
+
+    pub(super) fn table(self, clock: &Arc<dyn Clock>) -> Result<Table> {
+        let mut pools = HashMap::new();
+        let mut ids = HashSet::new();
+        for pool in self.pools {
+            let name = pool.name.clone();
+            if let Some(twice) = pool.keys.iter().find(|key| !ids.insert(key.id.clone())) {
+                return Err(refused("key", &twice.id, "stands twice"));
+            }
+            if pools.insert(name.clone(), Arc::new(pool.build(&self.config, clock)?)).is_some() {
+                return Err(refused("pool", &name, "stands twice"));
+            }
+        }
+        let mut routes = HashMap::new();
+        for model in self.models {
+            let name = model.name.clone();
+            let route = Arc::new(model.build(&pools, self.config.max_output_tokens)?);
+            if routes.insert(name.clone(), route).is_some() {
+                return Err(refused("model", &name, "stands twice"));
+            }
+        }
+        check_names(&routes, self.hints.values())?;
+        Ok(Table::new(routes, self.hints, self.weights))
+    }
+}
+
+impl KeyPool {
+    /// A pool without keys.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), choice: KeyChoice::default(), keys: Vec::new() }
+    }
+
+    /// Adds a key.
+    #[must_use]
+    pub fn key(mut self, key: ProviderKey) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// Sets how it chooses among the keys that have room.
+    #[must_use]
+    pub fn with_choice(mut self, choice: KeyChoice) -> Self {
+        self.choice = choice;
+        self
+    }
+
+    fn build(self, config: &GatewayConfig, clock: &Arc<dyn Clock>) -> Result<Pool> {
+        if self.keys.is_empty() {
+            return Err(refused("pool", &self.name, "has no key"));
+        }
+        let mut quotas: HashMap<String, Arc<Quota>> = HashMap::new();
+        let mut keys = Vec::new();
+        for key in self.keys {
+            key.limits.check(&key.id)?;
+            let own = || Arc::new(Quota::new(&key.limits));
+            let quota = match &key.quota {
+                Some(name) => Arc::clone(quotas.entry(name.clone()).or_insert_with(own)),
+                None => own(),
+            };
+            let tenants = key.tenants.map_or(Allowed::Everyone, Allowed::These);
+            keys.push(Arc::new(Key::new(key.id, key.provider, tenants, quota)));
+        }
+        let failures = NonZeroU16::new(config.failures_to_leave).unwrap_or(NonZeroU16::MIN);
+        let trip = ConsecutiveFailures { failures, ..ConsecutiveFailures::default() };
+        let breaker = CircuitBreakerConfig {
+            trip: CircuitTrip::ConsecutiveFailures(trip),
+            open_for: Duration::from_millis(config.probe_every_ms),
+            ..CircuitBreakerConfig::default()
+        };
+        let breaker = CircuitBreaker::new(self.name, breaker, Arc::clone(clock))?;
+        Ok(Pool::new(keys, self.choice, breaker))
+    }
+}
+
+impl ProviderKey {
+    /// A key that everyone may use without limits; `id` names it in errors and metrics and is not the secret.
+    pub fn new(id: impl Into<String>, provider: impl LlmProvider) -> Self {
+        let provider: Arc<dyn LlmProvider> = Arc::new(provider);
+        Self { id: id.into(), provider, limits: KeyLimits::default(), quota: None, tenants: None }
+    }
+
+    /// Sets its limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: KeyLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Lets it share the limits of the other keys of its pool with this name, as keys of one organization do. The
+    /// limits are those of the first.
+    #[must_use]
+    pub fn with_quota(mut self, name: impl Into<String>) -> Self {
+        self.quota = Some(name.into());
+        self
+    }
+
+    /// Lets these tenants use it and no others.
+    #[must_use]
+    pub fn for_tenants(mut self, tenants: impl IntoIterator<Item = Tenant>) -> Self {
+        self.tenants = Some(tenants.into_iter().collect());
+        self
+    }
+}
+
+impl GatewayModel {
+    /// A model without a pool.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            targets: Vec::new(),
+            context_window: None,
+            max_output_tokens: None,
+            long_context: None,
+            on_refusal: None,
+        }
+    }
+
+    /// Adds where it is called: a pool, and the model's name there. The first that has room and works is taken.
+    #[must_use]
+    pub fn via(mut self, pool: impl Into<String>, model: impl Into<String>) -> Self {
+        self.targets.push((pool.into(), model.into()));
+        self
+    }
+
+    /// Sets how many tokens of input and output it takes together.
+    #[must_use]
+    pub fn with_context_window(mut self, tokens: u32) -> Self {
+        self.context_window = Some(tokens);
+        self
+    }
+
+    /// Sets the longest answer of calls that name none.
+    #[must_use]
+    pub fn with_max_output_tokens(mut self, tokens: u32) -> Self {
+        self.max_output_tokens = Some(tokens);
+        self
+    }
+
+    /// Sets the model for what is longer than the window of this one.
+    #[must_use]
+    pub fn with_long_context(mut self, model: impl Into<String>) -> Self {
+        self.long_context = Some(model.into());
+        self
+    }
+
+    /// Sets the model for what this one refuses to answer.
+    #[must_use]
+    pub fn on_refusal(mut self, model: impl Into<String>) -> Self {
+        self.on_refusal = Some(model.into());
+        self
+    }
+
+    fn build(self, pools: &HashMap<String, Arc<Pool>>, max_output: u32) -> Result<Route> {
+        if self.targets.is_empty() {
+            return Err(refused("model", &self.name, "has no pool"));
+        }
+        let mut targets = Vec::new();
+        for (pool, model) in self.targets {
+            let found =
+                pools.get(&pool).ok_or_else(|| refused("pool", &pool, "is named and does not exist"))?;
+            targets.push(Target { pool: Arc::clone(found), model });
+        }
+        Ok(Route {
+            model: self.name,
+            targets,
+            context_window: self.context_window,
+            max_output: self.max_output_tokens.unwrap_or(max_output),
+            long_context: self.long_context,
+            on_refusal: self.on_refusal,
+        })
+    }
+}
+
+/// Each name stands for a model, and no refusal leads in a circle.
+fn check_names<'a>(
+    routes: &'a HashMap<String, Arc<Route>>,
+    hints: impl Iterator<Item = &'a String>,
+) -> Result<()> {
+    let fallbacks = routes.values().flat_map(|route| [&route.long_context, &route.on_refusal]).flatten();
+    if let Some(unknown) = hints.chain(fallbacks).find(|model| !routes.contains_key(*model)) {
+        return Err(refused("model", unknown, "is named and does not exist"));
+    }
+    let next = |route: &&'a Arc<Route>| route.on_refusal.as_ref().and_then(|model| routes.get(model));
+    for route in routes.values() {
+        // A chain that is longer than there are models meets one twice.
+        if std::iter::successors(Some(route), next).nth(routes.len()).is_some() {
+            return Err(refused("model", &route.model, "leads in a circle when it refuses"));
+        }
+    }
+    Ok(())
+}
+
+fn refused(what: &'static str, name: &str, reason: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidInput, "set up the gateway")
+        .with_context(what, name)
+        .with_context("reason", reason)
+}

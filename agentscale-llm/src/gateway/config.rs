@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use agentscale_core::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+use super::line::LineConfig;
+
+/// How a gateway queues and repeats calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct GatewayConfig {
+    /// With more calls than this in line the last of the lowest class is refused; 1,000 (row K4c).
+    pub reject_above: usize,
+    /// After this many milliseconds in line a call stands with the next higher class; 10,000.
+    pub age_after_ms: u64,
+    /// The longest wait in line of a call without a deadline, in milliseconds; 60,000.
+    pub max_wait_ms: u64,
+    /// How many times one call is sent at most, each time by another key or provider; 3.
+    pub max_attempts: u32,
+    /// How long a key rests that its provider does not accept or whose quota is used up, in milliseconds, where the
+    /// provider does not say; 600,000.
+    pub quarantine_ms: u64,
+    /// How long a key rests that its provider limited, in milliseconds, where the provider does not say; 1,000.
+    pub cool_down_ms: u64,
+    /// How often a provider that fails is tried with one call, in milliseconds; 2,000. Calls go elsewhere meanwhile.
+    pub probe_every_ms: u64,
+    /// This many failures of a provider in a row send calls elsewhere; 5.
+    pub failures_to_leave: u16,
+    /// The longest answer in tokens of calls that name none, of models that do not say; 4,096.
+    pub max_output_tokens: u32,
+    /// Of how many tenants and models the use of tokens is learned; 200,000.
+    pub max_estimates: usize,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            reject_above: 1_000,
+            age_after_ms: 10_000,
+            max_wait_ms: 60_000,
+            max_attempts: 3,
+            quarantine_ms: 600_000,
+            cool_down_ms: 1_000,
+            probe_every_ms: 2_000,
+            failures_to_leave: 5,
+            max_output_tokens: 4_096,
+            max_estimates: 200_000,
+        }
+    }
+}
+
+impl GatewayConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let zero = [
+            ("age_after_ms", self.age_after_ms == 0),
+            ("max_wait_ms", self.max_wait_ms == 0),
+            ("max_attempts", self.max_attempts == 0),
+            ("probe_every_ms", self.probe_every_ms == 0),
+            ("failures_to_leave", self.failures_to_leave == 0),
+            ("max_output_tokens", self.max_output_tokens == 0),
+        ];
+        match zero.into_iter().find(|(_, is_zero)| *is_zero) {
+            Some((field, _)) => Err(Error::new(ErrorKind::InvalidInput, "set up the gateway")
+                .with_context("field", field)
+                .with_context("reason", "zero")),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn line(&self) -> LineConfig {
+        let age_after = Duration::from_millis(self.age_after_ms);
+        LineConfig { reject_above: self.reject_above, age_after }
+    }
+}

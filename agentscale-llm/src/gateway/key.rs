@@ -1,0 +1,221 @@
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use agentscale_core::Tenant;
+use agentscale_core::llm::{LimitedUnit, LlmProvider, RateLimits};
+use agentscale_core::time::Monotonic;
+
+use super::bucket::Bucket;
+use super::limits::KeyLimits;
+
+/// What one key of a provider may do, and the provider that calls with it.
+pub(crate) struct Key {
+    id: Arc<str>,
+    provider: Arc<dyn LlmProvider>,
+    tenants: Allowed,
+    quota: Arc<Quota>,
+    /// Until when it is left alone, on the gateway's clock: it only moves on.
+    cool_until: AtomicU64,
+}
+
+/// The tenants that may use a key.
+#[derive(Debug)]
+pub(crate) enum Allowed {
+    Everyone,
+    These(HashSet<Tenant>),
+}
+
+/// The limits that the keys of one organization share.
+#[derive(Debug)]
+pub(crate) struct Quota {
+    requests: Option<Bucket>,
+    input: Option<Bucket>,
+    output: Option<Bucket>,
+    /// Input and output together.
+    total: Option<Bucket>,
+    max_in_flight: u32,
+    in_flight: AtomicU32,
+    /// Until when nothing goes, on the gateway's clock: it only moves on.
+    closed_until: AtomicU64,
+}
+
+/// Tokens of a call: estimated, taken, or used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    pub(crate) input: u64,
+    pub(crate) output: u64,
+}
+
+/// What a call has taken of a quota.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    requests: u64,
+    tokens: Tokens,
+    total: u64,
+}
+
+impl Taken {
+    pub(crate) fn tokens(self) -> Tokens {
+        self.tokens
+    }
+}
+
+impl Quota {
+    pub(crate) fn new(limits: &KeyLimits) -> Self {
+        Self {
+            requests: limits.requests.map(Bucket::per_minute),
+            input: limits.input_tokens.map(Bucket::per_minute),
+            output: limits.output_tokens.map(Bucket::per_minute),
+            total: limits.tokens.map(Bucket::per_minute),
+            max_in_flight: limits.concurrency.unwrap_or(u32::MAX),
+            in_flight: AtomicU32::new(0),
+            closed_until: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes a call's part of each limit, or of none; then the time until there may be room, `None` where that is when
+    /// a call in flight ends.
+    pub(crate) fn take(&self, tokens: Tokens, now: Monotonic) -> Result<Taken, Option<Duration>> {
+        let entered = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        if entered >= self.max_in_flight {
+            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+            return Err(None);
+        }
+        let mut taken = Taken::default();
+        let result = (|| {
+            taken.requests = take(self.requests.as_ref(), 1, now)?;
+            taken.tokens.input = take(self.input.as_ref(), tokens.input, now)?;
+            taken.tokens.output = take(self.output.as_ref(), tokens.output, now)?;
+            taken.total = take(self.total.as_ref(), tokens.input + tokens.output, now)?;
+            Ok(())
+        })();
+        match result {
+            Ok(()) => Ok(taken),
+            Err(wait) => {
+                self.give_back(taken, now);
+                Err(Some(wait))
+            }
+        }
+    }
+
+    /// The call ended and used so much.
+    pub(crate) fn settle(&self, taken: Taken, used: Tokens, now: Monotonic) {
+        settle(self.input.as_ref(), taken.tokens.input, used.input, now);
+        settle(self.output.as_ref(), taken.tokens.output, used.output, now);
+        settle(self.total.as_ref(), taken.total, used.input + used.output, now);
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The call was never sent.
+    pub(crate) fn give_back(&self, taken: Taken, now: Monotonic) {
+        settle(self.requests.as_ref(), taken.requests, 0, now);
+        self.settle(taken, Tokens::default(), now);
+    }
+
+    /// What the provider said beside an answer; it lowers the view, never raises it.
+    pub(crate) fn hear(&self, limits: &RateLimits, now: Monotonic) {
+        for (unit, bucket) in [
+            (LimitedUnit::Requests, &self.requests),
+            (LimitedUnit::InputTokens, &self.input),
+            (LimitedUnit::OutputTokens, &self.output),
+            (LimitedUnit::Tokens, &self.total),
+        ] {
+            let told = limits.get(unit).and_then(|limit| limit.remaining);
+            if let (Some(bucket), Some(remaining)) = (bucket, told) {
+                bucket.lower(remaining, now);
+            }
+        }
+    }
+
+    /// The provider refused for these limits: nothing goes for `wait`. A longer time that was asked for before stands.
+    pub(crate) fn close_for(&self, wait: Duration, now: Monotonic) {
+        self.closed_until.fetch_max((now + wait).as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Tokens that flow in a minute; `None` where they are not limited.
+    pub(crate) fn tokens_per_minute(&self) -> Option<u64> {
+        match (&self.total, &self.input, &self.output) {
+            (Some(total), ..) => Some(total.capacity()),
+            (None, None, None) => None,
+            (None, input, output) => {
+                let of = |bucket: &Option<Bucket>| bucket.as_ref().map_or(0, Bucket::capacity);
+                Some(of(input).saturating_add(of(output)))
+            }
+        }
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// The smallest free share of its limits, 0 to 1.
+    pub(crate) fn free_share(&self, now: Monotonic) -> f64 {
+        let buckets = [&self.requests, &self.input, &self.output, &self.total].into_iter().flatten();
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+        let shares = buckets.map(|bucket| bucket.level(now).max(0) as f64 / bucket.capacity().max(1) as f64);
+        let in_flight = 1.0 - f64::from(self.in_flight()) / f64::from(self.max_in_flight);
+        shares.fold(in_flight.max(0.0), f64::min)
+    }
+}
+
+fn take(bucket: Option<&Bucket>, amount: u64, now: Monotonic) -> Result<u64, Duration> {
+    bucket.map_or(Ok(0), |bucket| bucket.take(amount, now))
+}
+
+fn settle(bucket: Option<&Bucket>, taken: u64, used: u64, now: Monotonic) {
+    if let Some(bucket) = bucket {
+        bucket.settle(taken, used, now);
+    }
+}
+
+impl Key {
+    pub(crate) fn new(
+        id: impl Into<Arc<str>>,
+        provider: Arc<dyn LlmProvider>,
+        tenants: Allowed,
+        quota: Arc<Quota>,
+    ) -> Self {
+        Self { id: id.into(), provider, tenants, quota, cool_until: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    pub(crate) fn provider(&self) -> &Arc<dyn LlmProvider> {
+        &self.provider
+    }
+
+    pub(crate) fn quota(&self) -> &Quota {
+        &self.quota
+    }
+
+    pub(crate) fn serves(&self, tenant: Option<&Tenant>) -> bool {
+        match &self.tenants {
+            Allowed::Everyone => true,
+            Allowed::These(tenants) => tenant.is_some_and(|tenant| tenants.contains(tenant)),
+        }
+    }
+
+    /// Leaves it alone for `wait`; a longer rest that was asked for before stands.
+    pub(crate) fn cool_for(&self, wait: Duration, now: Monotonic) {
+        self.cool_until.fetch_max((now + wait).as_nanos(), Ordering::Relaxed);
+    }
+
+    /// How long it is still left alone, for itself or for its quota.
+    pub(crate) fn cool_left(&self, now: Monotonic) -> Option<Duration> {
+        let until =
+            self.cool_until.load(Ordering::Relaxed).max(self.quota.closed_until.load(Ordering::Relaxed));
+        let until = Monotonic::from_nanos(until);
+        (until > now).then(|| until.since(now))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("id", &self.id).field("quota", &self.quota).finish_non_exhaustive()
+    }
+}

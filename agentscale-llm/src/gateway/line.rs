@@ -1,0 +1,207 @@
+//! Who goes next when there is not room for all: a pure state machine.
+
+mod class;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use agentscale_core::time::Monotonic;
+use agentscale_core::{Priority, Tenant};
+
+use class::Class;
+
+/// Calls that wait: in lanes, in each by class, then fairly between tenants by tokens, then the earliest deadline first.
+///
+/// Calls of one lane wait for the same keys: where its first has no room, those behind it have none either, and a small
+/// call does not pass a large one. A call that waits for long moves up a class each `age_after`, so that nothing
+/// starves.
+#[derive(Debug)]
+pub(crate) struct Line<T> {
+    config: LineConfig,
+    lanes: BTreeMap<u64, Lane<T>>,
+    deadlines: BTreeSet<(Monotonic, Ticket)>,
+    next_number: u64,
+    len: usize,
+}
+
+type Lane<T> = [Class<T>; CLASSES.len()];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LineConfig {
+    /// More calls than this do not wait: the last come of the lowest class is refused.
+    pub(crate) reject_above: usize,
+    /// After this wait a call stands with the next higher class.
+    pub(crate) age_after: Duration,
+}
+
+/// A call that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting<T> {
+    pub(crate) class: Priority,
+    pub(crate) tenant: Option<Tenant>,
+    /// The tenant's share beside the others; 1 where they are equal.
+    pub(crate) weight: u32,
+    pub(crate) tokens: u64,
+    /// When its answer is of no more use, on the line's clock.
+    pub(crate) deadline: Option<Monotonic>,
+    /// Calls that wait for the same keys have the same lane.
+    pub(crate) lane: u64,
+    pub(crate) item: T,
+}
+
+/// A place in the line; within a class the later has the greater number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ticket {
+    lane: u64,
+    class: usize,
+    number: u64,
+}
+
+/// From the first to go to the last.
+const CLASSES: [Priority; 6] = [
+    Priority::Incident,
+    Priority::Supervised,
+    Priority::Conversation,
+    Priority::Scheduled,
+    Priority::Consolidation,
+    Priority::Evaluation,
+];
+
+impl<T> Line<T> {
+    pub(crate) fn new(config: LineConfig) -> Self {
+        Self { config, lanes: BTreeMap::new(), deadlines: BTreeSet::new(), next_number: 0, len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Lets a call wait. Where the line is full the lowest class loses its last: it is given back beside the ticket,
+    /// or the call itself is.
+    pub(crate) fn push(
+        &mut self,
+        waiting: Waiting<T>,
+        now: Monotonic,
+    ) -> Result<(Ticket, Option<Waiting<T>>), Waiting<T>> {
+        let class = place_of(waiting.class);
+        let mut shed = None;
+        if self.len >= self.config.reject_above {
+            let Some(last) = self.last_below(class) else {
+                return Err(waiting);
+            };
+            shed = self.remove(last);
+        }
+        let ticket = Ticket { lane: waiting.lane, class, number: self.next_number };
+        self.next_number += 1;
+        self.len += 1;
+        self.deadlines.extend(waiting.deadline.map(|deadline| (deadline, ticket)));
+        let lane =
+            self.lanes.entry(waiting.lane).or_insert_with(|| std::array::from_fn(|_| Class::default()));
+        lane[class].push(ticket.number, waiting, now);
+        Ok((ticket, shed))
+    }
+
+    /// Takes a call out that waits no more.
+    pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Waiting<T>> {
+        let removed = self.lanes.get_mut(&ticket.lane)?[ticket.class].remove(ticket.number)?;
+        self.left(ticket, &removed);
+        Some(removed)
+    }
+
+    /// Takes out the first call that `room` has room for, with what that gave.
+    pub(crate) fn next<R>(
+        &mut self,
+        now: Monotonic,
+        mut room: impl FnMut(&Waiting<T>) -> Option<R>,
+    ) -> Option<(Waiting<T>, R)> {
+        let config = self.config;
+        let heads = self.lanes.iter().filter_map(|(lane, classes)| head(*lane, classes, config, now));
+        let mut heads: Vec<_> = heads.collect();
+        heads.sort_unstable();
+        for (.., ticket) in heads {
+            let classes = self.lanes.get_mut(&ticket.lane)?;
+            if let Some(with) = classes[ticket.class].get(ticket.number).and_then(&mut room) {
+                let waiting = classes[ticket.class].go(ticket.number)?;
+                self.left(ticket, &waiting);
+                return Some((waiting, with));
+            }
+        }
+        None
+    }
+
+    /// Takes out a call whose answer is of no more use.
+    pub(crate) fn expired(&mut self, now: Monotonic) -> Option<Waiting<T>> {
+        let (_, ticket) = *self.deadlines.first().filter(|(deadline, _)| *deadline <= now)?;
+        self.remove(ticket)
+    }
+
+    /// The earliest deadline in the line.
+    pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// About how many tokens go before a new call of this lane, class and tenant: those of the higher classes, and of its
+    /// own class as many for each tenant as its own has waiting.
+    pub(crate) fn tokens_ahead(&self, lane: u64, class: Priority, tenant: Option<&Tenant>) -> u64 {
+        let Some(classes) = self.lanes.get(&lane) else { return 0 };
+        let place = place_of(class);
+        let higher: u64 = classes[..place].iter().map(Class::tokens).sum();
+        higher + classes[place].tokens_ahead(tenant)
+    }
+
+    /// The last that came of the lowest class below `class`.
+    fn last_below(&self, class: usize) -> Option<Ticket> {
+        let lowest = (class + 1..CLASSES.len()).rev();
+        let lasts = lowest.map(|class| {
+            let of_lanes = self.lanes.iter().filter_map(move |(lane, classes)| {
+                classes[class].last().map(|number| Ticket { lane: *lane, class, number })
+            });
+            of_lanes.max_by_key(|ticket| ticket.number)
+        });
+        lasts.flatten().next()
+    }
+
+    fn left(&mut self, ticket: Ticket, waiting: &Waiting<T>) {
+        self.len -= 1;
+        if let Some(deadline) = waiting.deadline {
+            self.deadlines.remove(&(deadline, ticket));
+        }
+        // Whoever is ahead of a lane is so until all others of it had their turn: an empty lane has no others.
+        if self.lanes.get(&ticket.lane).is_some_and(|classes| classes.iter().all(Class::is_empty)) {
+            self.lanes.remove(&ticket.lane);
+        }
+    }
+}
+
+/// Who goes first in a lane: the class with which it stands, whether it has aged, since when it waits, and its place.
+fn head<T>(
+    lane: u64,
+    classes: &Lane<T>,
+    config: LineConfig,
+    now: Monotonic,
+) -> Option<(usize, Aged, Monotonic, Ticket)> {
+    let standings = classes.iter().enumerate().filter_map(|(class, members)| {
+        let (oldest, since) = members.oldest()?;
+        let steps = now.since(since).as_nanos() / config.age_after.as_nanos().max(1);
+        let risen = class.saturating_sub(usize::try_from(steps).unwrap_or(usize::MAX));
+        let (aged, number) = match risen < class {
+            true => (Aged::Yes, oldest),
+            false => (Aged::No, members.first()?),
+        };
+        Some((risen, aged, since, Ticket { lane, class, number }))
+    });
+    standings.min()
+}
+
+/// Who has risen to a class goes before those who came with it: they wait for longer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Aged {
+    Yes,
+    No,
+}
+
+fn place_of(class: Priority) -> usize {
+    CLASSES.iter().position(|known| *known == class).unwrap_or(CLASSES.len() - 1)
+}

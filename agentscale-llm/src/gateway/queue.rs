@@ -1,0 +1,205 @@
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use agentscale_core::time::Monotonic;
+use agentscale_core::{Error, ErrorKind, Priority, Result};
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::line::{Line, Ticket, Waiting};
+use super::pool::NoKey;
+use super::route::{Placed, Route, Tried, Wish};
+
+/// A call that waits for a place on a key.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    route: Arc<Route>,
+    wish: Wish,
+    tried: Tried,
+    reply: oneshot::Sender<Result<Placed>>,
+}
+
+/// What a call brings to the line beside its wish.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) class: Priority,
+    pub(crate) weight: u32,
+    /// When its answer is of no more use.
+    pub(crate) ends: Option<Monotonic>,
+}
+
+/// The longest sleep of the dispatcher: a bound for what no one tells it of.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+impl Shared {
+    /// A place on a key: at once where there is room and nobody waits, else in turn.
+    pub(super) async fn place(
+        self: &Arc<Self>,
+        route: &Arc<Route>,
+        wish: &Wish,
+        tried: &Tried,
+        standing: Standing,
+    ) -> Result<Placed> {
+        let soonest = match route.place(wish, tried, &self.desk) {
+            // Who comes now does not overtake those who wait.
+            Ok(placed) if self.desk.waiting() == 0 => return Ok(placed),
+            Ok(_) => Some(Duration::ZERO),
+            Err(NoKey::NoneServes) => return Err(none_serves(route)),
+            Err(NoKey::NoRoom(soonest)) => soonest,
+        };
+        let (reply, answer) = oneshot::channel();
+        let pending = Pending { route: Arc::clone(route), wish: wish.clone(), tried: tried.clone(), reply };
+        let ticket = self.line_up(pending, standing, soonest)?;
+        let in_line = InLine { shared: self, ticket };
+        self.keep_dispatching();
+        // It goes at once where there is room, and the task that sleeps has someone new to look after.
+        self.dispatch();
+        self.desk.tell_room();
+        let placed = answer.await;
+        drop(in_line);
+        placed.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled, "wait in the gateway's line")))
+    }
+
+    fn line_up(&self, pending: Pending, standing: Standing, soonest: Option<Duration>) -> Result<Ticket> {
+        let now = self.desk.now();
+        let lane = pending.route.lane(pending.wish.tenant.as_ref());
+        let tenant = pending.wish.tenant.clone();
+        let tokens = pending.wish.tokens.input + pending.wish.tokens.output;
+        let mut line = self.line();
+        let ahead = line.tokens_ahead(lane, standing.class, tenant.as_ref());
+        let wait =
+            pending.route.time_for(ahead, tenant.as_ref()).unwrap_or_default() + soonest.unwrap_or_default();
+        let ends = standing.ends.map_or(now + self.max_wait(), |ends| ends.min(now + self.max_wait()));
+        if now + wait > ends {
+            return Err(overloaded("the wait in line would be too long").with_retry_after(wait));
+        }
+        let waiting = Waiting {
+            class: standing.class,
+            tenant,
+            weight: standing.weight,
+            tokens,
+            deadline: Some(ends),
+            lane,
+            item: pending,
+        };
+        match line.push(waiting, now) {
+            Ok((ticket, shed)) => {
+                self.desk.set_waiting(line.len());
+                drop(line);
+                if let Some(shed) = shed {
+                    refuse(
+                        shed,
+                        overloaded("the line is full, and its class the lowest").with_retry_after(wait),
+                    );
+                }
+                Ok(ticket)
+            }
+            Err(_) => Err(overloaded("the line is full").with_retry_after(wait)),
+        }
+    }
+
+    /// Gives places to those who wait as far as there is room, and answers those who waited too long.
+    pub(super) fn dispatch(&self) -> Next {
+        let now = self.desk.now();
+        let mut soonest = None;
+        let mut line = self.line();
+        while let Some(late) = line.expired(now) {
+            refuse(late, Error::new(ErrorKind::DeadlineExceeded, "wait in the gateway's line"));
+        }
+        while let Some((waiting, placed)) = line.next(now, |waiting| {
+            let Pending { route, wish, tried, .. } = &waiting.item;
+            match route.place(wish, tried, &self.desk) {
+                Ok(placed) => Some(Ok(placed)),
+                // A reload, or a rest, has taken the last key away.
+                Err(NoKey::NoneServes) => Some(Err(none_serves(route))),
+                Err(NoKey::NoRoom(wait)) => {
+                    soonest = soonest.into_iter().chain(wait).min();
+                    None
+                }
+            }
+        }) {
+            self.desk.set_waiting(line.len());
+            // Who has gone away gives its place back by dropping it.
+            drop(waiting.item.reply.send(placed));
+        }
+        self.desk.set_waiting(line.len());
+        if line.len() == 0 {
+            return Next::Rest;
+        }
+        let until_late = line.next_deadline().map(|deadline| deadline.since(now));
+        let sleep = soonest.into_iter().chain(until_late).fold(LONGEST_SLEEP, Duration::min);
+        Next::After(sleep.max(Duration::from_micros(100)))
+    }
+
+    /// Starts the task that dispatches while anyone waits, unless it runs.
+    fn keep_dispatching(self: &Arc<Self>) {
+        let mut dispatcher = self.dispatcher.lock().unwrap_or_else(PoisonError::into_inner);
+        if dispatcher.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        *dispatcher = Some(tokio::spawn(keep_dispatching(Arc::downgrade(self))).abort_handle());
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line<Pending>> {
+        // No step of the line panics half-way.
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn max_wait(&self) -> Duration {
+        Duration::from_millis(self.config.max_wait_ms)
+    }
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nobody waits.
+    Rest,
+    After(Duration),
+}
+
+/// Dispatches for as long as the gateway lives and is idle while nobody waits.
+async fn keep_dispatching(shared: Weak<Shared>) {
+    loop {
+        let Some(desk) = shared.upgrade().map(|shared| Arc::clone(&shared.desk)) else { return };
+        let next = shared.upgrade().map(|shared| shared.dispatch());
+        match next {
+            None => return,
+            Some(Next::Rest) => desk.room().await,
+            Some(Next::After(sleep)) => {
+                // Whichever comes first; both only say when to look.
+                drop(tokio::time::timeout(sleep, desk.room()).await);
+            }
+        }
+    }
+}
+
+/// A place in the line that is given up when its caller goes.
+struct InLine<'a> {
+    shared: &'a Shared,
+    ticket: Ticket,
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        let mut line = self.shared.line();
+        if line.remove(self.ticket).is_some() {
+            self.shared.desk.set_waiting(line.len());
+        }
+    }
+}
+
+fn refuse(waiting: Waiting<Pending>, error: Error) {
+    // Who has gone away needs no answer.
+    drop(waiting.item.reply.send(Err(error)));
+}
+
+fn overloaded(reason: &'static str) -> Error {
+    Error::new(ErrorKind::Overloaded, "wait in the gateway's line").with_context("reason", reason)
+}
+
+fn none_serves(route: &Route) -> Error {
+    Error::new(ErrorKind::PermissionDenied, "choose a key")
+        .with_context("model", route.model.escape_debug())
+        .with_context("reason", "no key serves this tenant")
+}

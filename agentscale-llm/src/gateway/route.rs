@@ -1,0 +1,98 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentscale_core::Tenant;
+
+use super::desk::Desk;
+use super::key::Tokens;
+use super::pool::{NoKey, Pool};
+use super::reservation::Reservation;
+
+/// Where calls of one model go.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) model: String,
+    /// In order: a later one is tried where no earlier one has room or works.
+    pub(crate) targets: Vec<Target>,
+    /// Tokens of input and output together.
+    pub(crate) context_window: Option<u32>,
+    /// The longest answer of calls that name none.
+    pub(crate) max_output: u32,
+    /// The model for what is longer than the window.
+    pub(crate) long_context: Option<String>,
+    /// The model for what this one refuses to answer.
+    pub(crate) on_refusal: Option<String>,
+}
+
+/// A pool, and the model's name there.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) model: String,
+}
+
+/// What one call asks of a route.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) tenant: Option<Tenant>,
+    pub(crate) session: Option<u64>,
+    pub(crate) tokens: Tokens,
+}
+
+/// What this call was tried with before.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tried {
+    pub(crate) keys: Vec<Arc<str>>,
+    pub(crate) targets: Vec<usize>,
+}
+
+/// A place on a key of one of the targets.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) target: usize,
+    pub(crate) reservation: Reservation,
+}
+
+impl Route {
+    /// The first target with room.
+    pub(crate) fn place(&self, wish: &Wish, tried: &Tried, desk: &Arc<Desk>) -> Result<Placed, NoKey> {
+        let mut no_key = NoKey::NoneServes;
+        for (target, Target { pool, .. }) in self.targets.iter().enumerate() {
+            if tried.targets.contains(&target) {
+                continue;
+            }
+            match pool.reserve(wish.tenant.as_ref(), wish.session, wish.tokens, &tried.keys, desk) {
+                Ok(reservation) => return Ok(Placed { target, reservation }),
+                Err(NoKey::NoRoom(wait)) => no_key = no_key.or(wait),
+                Err(NoKey::NoneServes) => {}
+            }
+        }
+        Err(no_key)
+    }
+
+    /// Calls with the same lane wait for the same keys.
+    pub(crate) fn lane(&self, tenant: Option<&Tenant>) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for target in &self.targets {
+            for key in target.pool.keys().iter().filter(|key| key.serves(tenant)) {
+                key.id().hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+
+    /// How many tokens a minute flow into the limits of the keys that serve `tenant`; `None` without limits.
+    pub(crate) fn tokens_per_minute(&self, tenant: Option<&Tenant>) -> Option<u64> {
+        let keys = self.targets.iter().flat_map(|target| target.pool.keys()).filter(|key| key.serves(tenant));
+        keys.map(|key| key.quota().tokens_per_minute())
+            .try_fold(0_u64, |sum, rate| Some(sum.saturating_add(rate?)))
+    }
+
+    /// About how long `tokens` take to flow into the limits.
+    pub(crate) fn time_for(&self, tokens: u64, tenant: Option<&Tenant>) -> Option<Duration> {
+        let a_minute = self.tokens_per_minute(tenant).filter(|rate| *rate > 0)?;
+        let millis = u128::from(tokens) * 60_000 / u128::from(a_minute);
+        Some(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)))
+    }
+}

@@ -1,0 +1,70 @@
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use agentscale_core::llm::ModelInfo;
+use agentscale_core::{Error, ErrorKind, Result, Tenant};
+
+use super::route::Route;
+
+/// The routes of a gateway, by the names that tenants call them by. A reload puts another in its place.
+#[derive(Debug)]
+pub(crate) struct Table {
+    routes: HashMap<String, Arc<Route>>,
+    /// For all tenants, and for those with a name of their own.
+    hints: HashMap<String, String>,
+    own_hints: HashMap<Tenant, HashMap<String, String>>,
+    weights: HashMap<Tenant, NonZeroU32>,
+    /// Where there is but one model, calls that name none go there.
+    only: Option<Arc<Route>>,
+}
+
+impl Table {
+    pub(super) fn new(
+        routes: HashMap<String, Arc<Route>>,
+        hints: HashMap<(Option<Tenant>, String), String>,
+        weights: HashMap<Tenant, NonZeroU32>,
+    ) -> Self {
+        let only = routes.values().next().filter(|_| routes.len() == 1).map(Arc::clone);
+        let (mut common, mut own_hints) = (HashMap::new(), HashMap::<_, HashMap<_, _>>::new());
+        for ((tenant, hint), model) in hints {
+            match tenant {
+                Some(tenant) => own_hints.entry(tenant).or_default().insert(hint, model),
+                None => common.insert(hint, model),
+            };
+        }
+        Self { routes, hints: common, own_hints, weights, only }
+    }
+
+    /// Where calls by this name go: a tenant's own hint, a hint, a model.
+    pub(crate) fn route(&self, name: &str, tenant: Option<&Tenant>) -> Result<&Arc<Route>> {
+        let own = tenant.and_then(|tenant| self.own_hints.get(tenant)).and_then(|hints| hints.get(name));
+        let model = own.or_else(|| self.hints.get(name)).map_or(name, String::as_str);
+        let route = if model.is_empty() { self.only.as_ref() } else { self.routes.get(model) };
+        route.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "find a model").with_context("model", name.escape_debug())
+        })
+    }
+
+    pub(crate) fn weight(&self, tenant: Option<&Tenant>) -> u32 {
+        tenant.and_then(|tenant| self.weights.get(tenant)).map_or(1, |weight| weight.get())
+    }
+
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.values()
+    }
+
+    pub(crate) fn models(&self) -> Vec<ModelInfo> {
+        let mut models: Vec<_> = self.routes.values().map(|route| info(route)).collect();
+        models.sort_by(|one, other| one.name.cmp(&other.name));
+        models
+    }
+}
+
+fn info(route: &Route) -> ModelInfo {
+    let info = ModelInfo::new(&route.model).with_max_output_tokens(route.max_output);
+    match route.context_window {
+        Some(tokens) => info.with_context_window(tokens),
+        None => info,
+    }
+}

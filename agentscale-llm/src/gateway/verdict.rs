@@ -1,0 +1,46 @@
+use std::time::Duration;
+
+use agentscale_core::{Error, ErrorKind};
+
+use super::GatewayConfig;
+use super::reservation::Rest;
+
+/// What follows from a provider's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The caller's: it would be the same everywhere.
+    Return,
+    /// Another key may do; this one rests.
+    NextKey(Rest),
+    /// Another provider may do; this one has trouble.
+    NextProvider,
+    /// Another model may do; this one lacks something.
+    NextTarget,
+}
+
+/// Judges an error by its kind.
+///
+/// | kind | the key | the call |
+/// |---|---|---|
+/// | `rate_limited` | its quota rests for what the provider says, else `cool_down_ms` | another key |
+/// | `quota_exceeded`, `unauthenticated`, `permission_denied` | rests for `quarantine_ms`, or what the provider says | another key |
+/// | `overloaded`, `unavailable`, `deadline_exceeded`, `corrupt`, `internal`, `circuit_open` | stays: it is the provider's trouble | another provider |
+/// | `not_found`, `unsupported` | stays | another target |
+/// | others | stays | ends with the error |
+pub(crate) fn judge(error: &Error, config: &GatewayConfig) -> Verdict {
+    let rest_of = |millis| error.retry_after().unwrap_or(Duration::from_millis(millis));
+    match error.kind() {
+        ErrorKind::RateLimited => Verdict::NextKey(Rest::OfQuota(rest_of(config.cool_down_ms))),
+        ErrorKind::QuotaExceeded | ErrorKind::Unauthenticated | ErrorKind::PermissionDenied => {
+            Verdict::NextKey(Rest::OfKey(rest_of(config.quarantine_ms)))
+        }
+        ErrorKind::Overloaded
+        | ErrorKind::Unavailable
+        | ErrorKind::DeadlineExceeded
+        | ErrorKind::Corrupt
+        | ErrorKind::Internal
+        | ErrorKind::CircuitOpen => Verdict::NextProvider,
+        ErrorKind::NotFound | ErrorKind::Unsupported => Verdict::NextTarget,
+        _ => Verdict::Return,
+    }
+}

@@ -1,0 +1,15 @@
+//! The promises of the gateway.
+
+mod failover;
+mod limits;
+mod line;
+mod names;
+mod scene;
+
+mod conformance {
+    use agentscale_llm::ExtractiveProvider;
+
+    use super::scene::over;
+
+    agentscale_core::llm_provider_conformance!(over([ExtractiveProvider::new()]));
+}

@@ -1,0 +1,151 @@
+use std::time::Duration;
+
+use agentscale_core::llm::{
+    Completion, FinishReason, LimitedUnit, LlmProvider, Message, RateLimit, RateLimits, Usage,
+};
+use agentscale_core::testkit::ScriptedProvider;
+use agentscale_llm::SimulatedProvider;
+use agentscale_llm::gateway::{Gateway, GatewayConfig, KeyLimits};
+use agentscale_llm::simulated::SimulatedConfig;
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use super::scene::{answering, ask, calls, pooled};
+
+#[tokio::test(start_paused = true)]
+async fn keys_with_room_take_turns() {
+    let keys: Vec<_> = (0..3).map(|_| answering()).collect();
+    let gateway = super::scene::over(keys.clone());
+    for _ in 0..30 {
+        gateway.complete(ask("acme")).await.unwrap();
+    }
+    assert_eq!(keys.iter().map(calls).collect::<Vec<_>>(), [10, 10, 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_stays_with_its_key_while_that_has_room() {
+    let keys: Vec<_> = (0..4).map(|_| answering()).collect();
+    let limits = KeyLimits::new().with_requests(20);
+    let gateway = pooled(keys.iter().map(|key| (key.clone(), limits.clone()))).build().unwrap();
+    let mut request = ask("acme");
+    request.context.session = Some("agent/alice".to_owned());
+    for _ in 0..20 {
+        gateway.complete(request.clone()).await.unwrap();
+    }
+    let mut spread: Vec<_> = keys.iter().map(calls).collect();
+    spread.sort_unstable();
+    assert_eq!(spread, [0, 0, 0, 20]);
+    gateway.complete(request).await.unwrap();
+    assert_eq!(keys.iter().map(calls).sum::<usize>(), 21, "without room there the next key takes it at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_for_what_its_key_may_do_a_minute() {
+    let provider = answering();
+    let gateway = pooled([(provider.clone(), KeyLimits::new().with_requests(60))]).build().unwrap();
+    let start = Instant::now();
+    for call in 1..=70_u32 {
+        gateway.complete(ask("acme")).await.unwrap();
+        let expected = Duration::from_secs(u64::from(call.saturating_sub(60)));
+        assert!(
+            start.elapsed() >= expected && start.elapsed() < expected + Duration::from_millis(50),
+            "{call}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_call_did_not_use_is_there_for_the_next_and_what_it_used_beyond_is_owed() {
+    let of = |input, output| {
+        Completion::new(Message::assistant("a"), FinishReason::Stop, Usage::new(input, output), "m")
+    };
+    let provider = ScriptedProvider::new()
+        .with_completion(of(10, 10))
+        .with_completion(of(10, 10))
+        .with_completion(of(10, 1_500))
+        .with_answer("late");
+    let mut config = GatewayConfig::new();
+    config.max_wait_ms = 600_000;
+    let gateway =
+        pooled([(provider, KeyLimits::new().with_output_tokens(600))]).config(config).build().unwrap();
+    let start = Instant::now();
+    // Each call may use all that the key has; the first two use a little of it.
+    for _ in 0..3 {
+        gateway.complete(ask("acme").with_max_tokens(560)).await.unwrap();
+    }
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    gateway.complete(ask("acme").with_max_tokens(1)).await.unwrap();
+    let owed = start.elapsed().as_secs_f64();
+    assert!((92.0..93.5).contains(&owed), "920 tokens of debt at ten a second: {owed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_provider_says_of_its_limits_lowers_the_view() {
+    let told = RateLimits::new(vec![RateLimit::new(LimitedUnit::Requests).with_remaining(1)]);
+    let answer = Completion::new(Message::assistant("a"), FinishReason::Stop, Usage::new(1, 1), "m");
+    let provider =
+        ScriptedProvider::new().with_completion(answer.with_rate_limits(told)).with_answer("b").repeating();
+    let gateway = pooled([(provider, KeyLimits::new().with_requests(60))]).build().unwrap();
+    let start = Instant::now();
+    for _ in 0..2 {
+        gateway.complete(ask("acme")).await.unwrap();
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    gateway.complete(ask("acme")).await.unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(999), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_keys_do_three_times_the_work_of_one() {
+    let calls_in_ten_minutes = |keys: u64| async move {
+        let limits = KeyLimits::new().with_requests(600);
+        let mut config = SimulatedConfig::default();
+        config.requests_per_minute = Some(600);
+        config.first_token_ms = 200;
+        let providers = (0..keys).map(|_| (SimulatedProvider::new(config.clone()).unwrap(), limits.clone()));
+        let gateway = pooled(providers).build().unwrap();
+        served_in(&gateway, Duration::from_secs(600), 400).await
+    };
+    let (one, three) = (calls_in_ten_minutes(1).await, calls_in_ten_minutes(3).await);
+    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+    let ratio = three as f64 / one as f64;
+    assert!((2.85..=3.15).contains(&ratio), "{one} {three}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_backlog_the_quota_is_used_up_and_no_call_is_limited_by_the_provider() {
+    let mut config = SimulatedConfig::default();
+    config.requests_per_minute = Some(6_000);
+    config.tokens_per_minute = Some(2_000_000);
+    config.first_token_ms = 300;
+    config.first_token_sigma = 0.5;
+    config.token_us = 10_000;
+    let provider = SimulatedProvider::new(config).unwrap();
+    let limits = KeyLimits::new().with_requests(6_000).with_tokens(2_000_000);
+    let gateway = pooled([(provider.clone(), limits)]).build().unwrap();
+    let minutes = 3;
+    // One that was limited would be an error here: there is no other key.
+    let served = served_in(&gateway, Duration::from_secs(minutes * 60), 800).await;
+    // A full bucket at the start and what flowed in.
+    let (most, sent) = (6_000 * (minutes + 1), provider.calls());
+    assert!(sent >= most * 98 / 100 && sent <= most + 1, "{sent} of {most}");
+    assert!(sent - served <= 800, "all but those on their way were answered: {served} of {sent}");
+}
+
+/// How many calls are answered in a time, with so many callers that always ask again.
+async fn served_in(gateway: &Gateway, time: Duration, callers: usize) -> u64 {
+    let until = Instant::now() + time;
+    let callers = (0..callers).map(|caller| async move {
+        let mut served = 0;
+        while Instant::now() < until {
+            let answer =
+                tokio::time::timeout_at(until, gateway.complete(ask(&format!("t{}", caller % 7)))).await;
+            match answer {
+                Ok(answer) => served += answer.map(|_| 1_u64).unwrap(),
+                Err(_) => break,
+            }
+        }
+        served
+    });
+    join_all(callers).await.into_iter().sum()
+}

@@ -1,0 +1,150 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use agentscale_core::llm::LlmProvider;
+use agentscale_core::testkit::ScriptedProvider;
+use agentscale_core::time::ManualClock;
+use agentscale_core::{Deadline, ErrorKind, Priority};
+use agentscale_llm::gateway::{Gateway, GatewayConfig, KeyLimits};
+use futures::future::join_all;
+use tokio::time::{Instant, sleep};
+
+use super::scene::{answering, ask, ask_as, calls, pooled};
+
+fn slow(limits: KeyLimits, config: GatewayConfig) -> (ScriptedProvider, Gateway) {
+    let provider = ScriptedProvider::new().with_delay(Duration::from_secs(1)).with_answer("a").repeating();
+    let gateway = pooled([(provider.clone(), limits)]).config(config).build().unwrap();
+    (provider, gateway)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_goes_by_class_and_then_in_turn() {
+    let (_, gateway) = slow(KeyLimits::new().with_concurrency(1), GatewayConfig::new());
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let classes = [
+        Priority::Conversation,
+        Priority::Evaluation,
+        Priority::Scheduled,
+        Priority::Incident,
+        Priority::Conversation,
+    ];
+    let running = classes.into_iter().enumerate().map(|(place, class)| {
+        let (gateway, order) = (gateway.clone(), Arc::clone(&order));
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(place as u64)).await;
+            gateway.complete(ask_as("acme", class)).await.unwrap();
+            order.lock().unwrap().push(place);
+        })
+    });
+    for done in join_all(running).await {
+        done.unwrap();
+    }
+    assert_eq!(*order.lock().unwrap(), [0, 3, 4, 2, 1]);
+    assert_eq!(gateway.waiting(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_loud_tenant_does_not_hold_up_the_others() {
+    let (_, gateway) = slow(KeyLimits::new().with_concurrency(1), GatewayConfig::new());
+    let loud: Vec<_> = (0..50)
+        .map(|_| {
+            let gateway = gateway.clone();
+            tokio::spawn(async move { gateway.complete(ask("loud")).await })
+        })
+        .collect();
+    sleep(Duration::from_millis(10)).await;
+    let start = Instant::now();
+    gateway.complete(ask("quiet")).await.unwrap();
+    assert!(start.elapsed() <= Duration::from_secs(3), "{:?}", start.elapsed());
+    loud.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_away_leaves_the_line_and_its_place() {
+    let (provider, gateway) = slow(KeyLimits::new().with_concurrency(1), GatewayConfig::new());
+    let first = tokio::spawn({
+        let gateway = gateway.clone();
+        async move { gateway.complete(ask("acme")).await }
+    });
+    sleep(Duration::from_millis(10)).await;
+    let waiting = tokio::spawn({
+        let gateway = gateway.clone();
+        async move { gateway.complete(ask("acme")).await }
+    });
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(gateway.waiting(), 1);
+    waiting.abort();
+    waiting.await.unwrap_err();
+    assert_eq!(gateway.waiting(), 0);
+    first.abort();
+    first.await.unwrap_err();
+    let start = Instant::now();
+    gateway.complete(ask("acme")).await.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(1), "the key was free at once");
+    assert_eq!(calls(&provider), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_line_refuses_the_lowest_class() {
+    let mut config = GatewayConfig::new();
+    config.reject_above = 2;
+    let (_, gateway) = slow(KeyLimits::new().with_concurrency(1), config);
+    let ask = |class: Priority, after: u64| {
+        let gateway = gateway.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(after)).await;
+            gateway.complete(ask_as("acme", class)).await.map(drop).map_err(|error| error.kind())
+        })
+    };
+    let running = [
+        ask(Priority::Conversation, 0),
+        ask(Priority::Evaluation, 1),
+        ask(Priority::Scheduled, 2),
+        ask(Priority::Supervised, 3),
+        ask(Priority::Evaluation, 4),
+    ];
+    let answers: Vec<_> = join_all(running).await.into_iter().map(Result::unwrap).collect();
+    let refused = Err(ErrorKind::Overloaded);
+    assert_eq!(answers, [Ok(()), refused, Ok(()), Ok(()), refused]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_would_wait_beyond_its_deadline_is_refused_at_once_with_the_wait() {
+    let provider = answering();
+    let gateway = pooled([(provider, KeyLimits::new().with_requests(60))]).build().unwrap();
+    for _ in 0..60 {
+        gateway.complete(ask("acme")).await.unwrap();
+    }
+    let within = |wait| {
+        let mut request = ask("acme");
+        request.context.deadline = Some(Deadline::after(ManualClock::UNIX_START, wait));
+        request
+    };
+    let start = Instant::now();
+    let error = gateway.complete(within(Duration::from_millis(500))).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed()), (ErrorKind::Overloaded, Duration::ZERO));
+    let wait = error.retry_after().unwrap();
+    assert!(wait > Duration::from_millis(990) && wait <= Duration::from_secs(1), "{wait:?}");
+    gateway.complete(within(Duration::from_secs(2))).await.unwrap();
+
+    sleep(Duration::from_secs(10)).await;
+    let late = gateway.complete(within(Duration::from_secs(1))).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::DeadlineExceeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_too_long_is_told_so() {
+    let provider = ScriptedProvider::new().with_hang().repeating();
+    let mut config = GatewayConfig::new();
+    config.max_wait_ms = 5_000;
+    let gateway = pooled([(provider, KeyLimits::new().with_concurrency(1))]).config(config).build().unwrap();
+    let hanging = tokio::spawn({
+        let gateway = gateway.clone();
+        async move { gateway.complete(ask("acme")).await }
+    });
+    sleep(Duration::from_millis(10)).await;
+    let start = Instant::now();
+    let error = gateway.complete(ask("acme")).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::DeadlineExceeded, 5));
+    hanging.abort();
+}

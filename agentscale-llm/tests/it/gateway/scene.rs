@@ -1,0 +1,64 @@
+use std::sync::Arc;
+
+use agentscale_core::llm::{CallContext, CompletionRequest, LlmProvider, Message};
+use agentscale_core::testkit::ScriptedProvider;
+use agentscale_core::time::PausedClock;
+use agentscale_core::{Error, ErrorKind, Priority, Tenant};
+use agentscale_llm::gateway::{
+    Gateway, GatewayBuilder, GatewayConfig, GatewayModel, KeyLimits, KeyPool, ProviderKey,
+};
+
+pub(crate) fn tenant(name: &str) -> Tenant {
+    Tenant::new(name).unwrap()
+}
+
+pub(crate) fn ask(name: &str) -> CompletionRequest {
+    let context = CallContext::new().with_tenant(tenant(name));
+    CompletionRequest::new(vec![Message::user("how long does a lease last?")]).with_context(context)
+}
+
+pub(crate) fn ask_as(name: &str, class: Priority) -> CompletionRequest {
+    let mut request = ask(name);
+    request.context.priority = class;
+    request
+}
+
+/// A model `m` over one pool, a key for each provider.
+pub(crate) fn over<P: LlmProvider>(providers: impl IntoIterator<Item = P>) -> Gateway {
+    pooled(providers.into_iter().map(|provider| (provider, KeyLimits::new()))).build().unwrap()
+}
+
+pub(crate) fn pooled<P: LlmProvider>(keys: impl IntoIterator<Item = (P, KeyLimits)>) -> GatewayBuilder {
+    let pool = keys.into_iter().enumerate().fold(KeyPool::new("p"), |pool, (place, (provider, limits))| {
+        pool.key(ProviderKey::new(format!("k{place}"), provider).with_limits(limits))
+    });
+    builder().pool(pool).model(GatewayModel::new("m").via("p", ""))
+}
+
+/// A model `m` over a pool of one key for each provider: the first that works.
+pub(crate) fn tiers(providers: impl IntoIterator<Item = ScriptedProvider>) -> GatewayBuilder {
+    let mut model = GatewayModel::new("m");
+    let mut gateway = builder();
+    for (place, provider) in providers.into_iter().enumerate() {
+        let key = ProviderKey::new(format!("k{place}"), provider);
+        gateway = gateway.pool(KeyPool::new(format!("p{place}")).key(key));
+        model = model.via(format!("p{place}"), format!("m{place}"));
+    }
+    gateway.model(model)
+}
+
+pub(crate) fn builder() -> GatewayBuilder {
+    Gateway::builder().clock(Arc::new(PausedClock::new())).config(GatewayConfig::new())
+}
+
+pub(crate) fn answering() -> ScriptedProvider {
+    ScriptedProvider::new().with_answer("ten seconds").repeating()
+}
+
+pub(crate) fn failing(kind: ErrorKind) -> ScriptedProvider {
+    ScriptedProvider::new().with_error(Error::new(kind, "call")).repeating()
+}
+
+pub(crate) fn calls(provider: &ScriptedProvider) -> usize {
+    provider.requests().len()
+}
