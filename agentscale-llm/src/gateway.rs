@@ -88,7 +88,6 @@ pub struct Gateway {
 }
 
 pub(crate) struct Shared {
-    config: GatewayConfig,
     table: RwLock<Arc<Table>>,
     desk: Arc<Desk>,
     estimates: Estimates,
@@ -104,17 +103,35 @@ impl Gateway {
         GatewayBuilder::default()
     }
 
-    pub(crate) fn new(config: GatewayConfig, table: Table, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(table: Table, clock: Arc<dyn Clock>) -> Self {
         let shared = Shared {
-            table: RwLock::new(Arc::new(table)),
             desk: Arc::new(Desk::new(clock)),
-            estimates: Estimates::new(config.max_estimates),
+            estimates: Estimates::new(table.config.max_estimates),
             hasher: DefaultHashBuilder::default(),
-            line: Mutex::new(Line::new(config.line())),
+            line: Mutex::new(Line::new(table.config.line())),
             dispatcher: Mutex::new(None),
-            config,
+            table: RwLock::new(Arc::new(table)),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Sets the gateway up anew while it runs. Calls under way and in line go on as they began. A key that keeps its
+    /// pool and id keeps what it has used; a pool that keeps its name keeps its circuit.
+    ///
+    /// The builder's clock and [`GatewayConfig::max_estimates`] are left as they were.
+    ///
+    /// # Errors
+    /// As for [`GatewayBuilder::build`]; then nothing has changed.
+    pub fn reload(&self, builder: GatewayBuilder) -> Result<()> {
+        let shared = &self.shared;
+        // Held while the new table is made: of two reloads the later goes on from what the earlier made.
+        let mut table = shared.table.write().unwrap_or_else(PoisonError::into_inner);
+        let new = builder.table(shared.desk.clock(), Some(&table))?;
+        shared.set_line(new.config.line());
+        *table = Arc::new(new);
+        drop(table);
+        shared.desk.tell_room();
+        Ok(())
     }
 
     /// How many calls wait in line.
@@ -136,7 +153,8 @@ impl Gateway {
             tokens = shared.estimates.estimate(request, &route.model, route.max_output);
         }
         check_window(route, tokens)?;
-        Call::new(shared, Arc::clone(route), context, table.weight(tenant), tokens, request_bytes(request))
+        let route = Arc::clone(route);
+        Call::new(shared, table, route, context, tokens, request_bytes(request))
     }
 
     /// The same request for the model that answers what `call`'s refuses.
@@ -216,7 +234,7 @@ impl LlmProvider for Gateway {
         let route = Arc::clone(table.route(&request.model, tenant)?);
         let input = request.texts.iter().map(|text| estimate_tokens(text)).sum();
         let tokens = Tokens { input, output: 0 };
-        let mut call = Call::new(shared, route, context, table.weight(tenant), tokens, 0)?;
+        let mut call = Call::new(shared, table, route, context, tokens, 0)?;
         loop {
             let placed = call.place().await?;
             let sent = request.clone().with_model(call.model_at(&placed));

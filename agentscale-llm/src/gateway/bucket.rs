@@ -82,6 +82,13 @@ impl Bucket {
         self.full_at.fetch_max(now.as_nanos().saturating_add(self.time_of(missing)), Ordering::Relaxed);
     }
 
+    /// Holds no more than `before`, whose place it takes, and owes what that owed.
+    pub(crate) fn follow(&self, before: &Self, now: Monotonic) {
+        let missing = i128::from(self.capacity) - i128::from(before.level(now));
+        let missing = u64::try_from(missing).unwrap_or(0);
+        self.full_at.fetch_max(now.as_nanos().saturating_add(self.time_of(missing)), Ordering::Relaxed);
+    }
+
     /// What it holds: below zero by its debt.
     pub(crate) fn level(&self, now: Monotonic) -> i64 {
         let until_full = self.full_at.load(Ordering::Relaxed).saturating_sub(now.as_nanos());

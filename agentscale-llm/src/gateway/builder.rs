@@ -111,12 +111,12 @@ impl GatewayBuilder {
     /// pool, a pool without a key.
     pub fn build(self) -> Result<Gateway> {
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let config = self.config.clone();
-        config.check()?;
-        Ok(Gateway::new(config, self.table(&clock)?, clock))
+        Ok(Gateway::new(self.table(&clock, None)?, clock))
     }
 
-    pub(super) fn table(self, clock: &Arc<dyn Clock>) -> Result<Table> {
+    /// The table of what was added; what stands in `before` under the same names goes on.
+    pub(super) fn table(self, clock: &Arc<dyn Clock>, before: Option<&Table>) -> Result<Table> {
+        self.config.check()?;
         let mut pools = HashMap::new();
         let mut ids = HashSet::new();
         for pool in self.pools {
@@ -124,7 +124,9 @@ impl GatewayBuilder {
             if let Some(twice) = pool.keys.iter().find(|key| !ids.insert(key.id.clone())) {
                 return Err(refused("key", &twice.id, "stands twice"));
             }
-            if pools.insert(name.clone(), Arc::new(pool.build(&self.config, clock)?)).is_some() {
+            let before = before.and_then(|table| table.pool(&name));
+            let pool = pool.build(&self.config, clock, before.map(Arc::as_ref))?;
+            if pools.insert(name.clone(), Arc::new(pool)).is_some() {
                 return Err(refused("pool", &name, "stands twice"));
             }
         }
@@ -137,7 +139,7 @@ impl GatewayBuilder {
             }
         }
         check_names(&routes, self.hints.values())?;
-        Ok(Table::new(routes, self.hints, self.weights))
+        Ok(Table::new(self.config, pools, routes, self.hints, self.weights))
     }
 }
 
@@ -161,7 +163,7 @@ impl KeyPool {
         self
     }
 
-    fn build(self, config: &GatewayConfig, clock: &Arc<dyn Clock>) -> Result<Pool> {
+    fn build(self, config: &GatewayConfig, clock: &Arc<dyn Clock>, before: Option<&Pool>) -> Result<Pool> {
         if self.keys.is_empty() {
             return Err(refused("pool", &self.name, "has no key"));
         }
@@ -169,13 +171,22 @@ impl KeyPool {
         let mut keys = Vec::new();
         for key in self.keys {
             key.limits.check(&key.id)?;
-            let own = || Arc::new(Quota::new(&key.limits));
+            let keys_before = before.map(Pool::keys).unwrap_or_default();
+            let key_before = keys_before.iter().find(|before| **before.id() == *key.id);
+            let own = || match key_before {
+                Some(before) => before.quota().succeeded_by(&key.limits, clock.now()),
+                None => Arc::new(Quota::new(&key.limits)),
+            };
             let quota = match &key.quota {
                 Some(name) => Arc::clone(quotas.entry(name.clone()).or_insert_with(own)),
                 None => own(),
             };
             let tenants = key.tenants.map_or(Allowed::Everyone, Allowed::These);
-            keys.push(Arc::new(Key::new(key.id, key.provider, tenants, quota)));
+            let key = Key::new(key.id, key.provider, tenants, quota);
+            if let Some(before) = key_before {
+                key.rest_like(before);
+            }
+            keys.push(Arc::new(key));
         }
         let failures = NonZeroU16::new(config.failures_to_leave).unwrap_or(NonZeroU16::MIN);
         let trip = ConsecutiveFailures { failures, ..ConsecutiveFailures::default() };
@@ -184,7 +195,10 @@ impl KeyPool {
             open_for: Duration::from_millis(config.probe_every_ms),
             ..CircuitBreakerConfig::default()
         };
-        let breaker = CircuitBreaker::new(self.name, breaker, Arc::clone(clock))?;
+        let breaker = match before {
+            Some(before) => before.breaker().clone(),
+            None => CircuitBreaker::new(self.name, breaker, Arc::clone(clock))?,
+        };
         Ok(Pool::new(keys, self.choice, breaker))
     }
 }

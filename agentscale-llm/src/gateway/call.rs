@@ -10,12 +10,14 @@ use super::key::Tokens;
 use super::queue::Standing;
 use super::reservation::Rest;
 use super::route::{Placed, Route, Tried, Wish};
+use super::table::Table;
 use super::verdict::{Verdict, judge};
 
 /// One call on its way through the gateway: where it may go, and where it was.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(super) shared: Arc<Shared>,
+    table: Arc<Table>,
     pub(super) route: Arc<Route>,
     wish: Wish,
     tried: Tried,
@@ -29,20 +31,23 @@ pub(crate) struct Call {
 impl Call {
     pub(super) fn new(
         shared: &Arc<Shared>,
+        table: Arc<Table>,
         route: Arc<Route>,
         context: &CallContext,
-        weight: u32,
         tokens: Tokens,
         input_bytes: u64,
     ) -> Result<Self> {
         let ends = ends(shared, context)?;
         let session = context.session.as_deref().map(|session| shared.hash(session));
+        let weight = table.weight(context.tenant.as_ref());
+        let max_wait = Duration::from_millis(table.config.max_wait_ms);
         Ok(Self {
             shared: Arc::clone(shared),
+            table,
             route,
             wish: Wish { tenant: context.tenant.clone(), session, tokens },
             tried: Tried::default(),
-            standing: Standing { class: context.priority, weight, ends },
+            standing: Standing { class: context.priority, weight, ends, max_wait },
             input_bytes,
             attempts: 0,
             failed: None,
@@ -89,7 +94,7 @@ impl Call {
 
     /// An attempt failed: gives the error back where the call ends with it.
     pub(super) fn fail(&mut self, placed: Placed, error: Error) -> Result<()> {
-        let verdict = judge(&error, &self.shared.config);
+        let verdict = judge(&error, &self.table.config);
         let Placed { target, reservation } = placed;
         match verdict {
             Verdict::Return => reservation.refuse(Rest::None),
@@ -106,7 +111,7 @@ impl Call {
                 reservation.refuse(Rest::None);
             }
         }
-        if verdict == Verdict::Return || self.attempts >= self.shared.config.max_attempts {
+        if verdict == Verdict::Return || self.attempts >= self.table.config.max_attempts {
             return Err(self.tell(error));
         }
         self.failed = Some(self.tell(error));

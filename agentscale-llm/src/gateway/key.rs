@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use agentscale_core::Tenant;
@@ -36,10 +36,12 @@ pub(crate) struct Quota {
     output: Option<Bucket>,
     /// Input and output together.
     total: Option<Bucket>,
-    max_in_flight: u32,
-    in_flight: AtomicU32,
+    limits: KeyLimits,
+    in_flight: Arc<AtomicU32>,
     /// Until when nothing goes, on the gateway's clock: it only moves on.
     closed_until: AtomicU64,
+    /// What took its place when the gateway was set up anew: calls that began here end there too.
+    successor: OnceLock<Arc<Quota>>,
 }
 
 /// Tokens of a call: estimated, taken, or used.
@@ -70,17 +72,44 @@ impl Quota {
             input: limits.input_tokens.map(Bucket::per_minute),
             output: limits.output_tokens.map(Bucket::per_minute),
             total: limits.tokens.map(Bucket::per_minute),
-            max_in_flight: limits.concurrency.unwrap_or(u32::MAX),
-            in_flight: AtomicU32::new(0),
+            limits: limits.clone(),
+            in_flight: Arc::default(),
             closed_until: AtomicU64::new(0),
+            successor: OnceLock::new(),
         }
+    }
+
+    /// Limits in the place of these: itself where they are the same, else new ones that hold no more than these did.
+    pub(crate) fn succeeded_by(self: &Arc<Self>, limits: &KeyLimits, now: Monotonic) -> Arc<Self> {
+        if self.limits == *limits {
+            return Arc::clone(self);
+        }
+        let new = Self {
+            in_flight: Arc::clone(&self.in_flight),
+            closed_until: AtomicU64::new(self.closed_until.load(Ordering::Relaxed)),
+            ..Self::new(limits)
+        };
+        for (before, after) in self.buckets().into_iter().zip(new.buckets()) {
+            if let (Some(before), Some(after)) = (before, after) {
+                after.follow(before, now);
+            }
+        }
+        Arc::clone(self.successor.get_or_init(|| Arc::new(new)))
+    }
+
+    fn buckets(&self) -> [Option<&Bucket>; 4] {
+        [&self.requests, &self.input, &self.output, &self.total].map(Option::as_ref)
+    }
+
+    fn max_in_flight(&self) -> u32 {
+        self.limits.concurrency.unwrap_or(u32::MAX)
     }
 
     /// Takes a call's part of each limit, or of none; then the time until there may be room, `None` where that is when
     /// a call in flight ends.
     pub(crate) fn take(&self, tokens: Tokens, now: Monotonic) -> Result<Taken, Option<Duration>> {
         let entered = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        if entered >= self.max_in_flight {
+        if entered >= self.max_in_flight() {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
             return Err(None);
         }
@@ -103,16 +132,24 @@ impl Quota {
 
     /// The call ended and used so much.
     pub(crate) fn settle(&self, taken: Taken, used: Tokens, now: Monotonic) {
-        settle(self.input.as_ref(), taken.tokens.input, used.input, now);
-        settle(self.output.as_ref(), taken.tokens.output, used.output, now);
-        settle(self.total.as_ref(), taken.total, used.input + used.output, now);
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.book(taken, taken.requests, used, now);
     }
 
     /// The call was never sent.
     pub(crate) fn give_back(&self, taken: Taken, now: Monotonic) {
-        settle(self.requests.as_ref(), taken.requests, 0, now);
-        self.settle(taken, Tokens::default(), now);
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.book(taken, 0, Tokens::default(), now);
+    }
+
+    fn book(&self, taken: Taken, requests: u64, used: Tokens, now: Monotonic) {
+        settle(self.requests.as_ref(), taken.requests, requests, now);
+        settle(self.input.as_ref(), taken.tokens.input, used.input, now);
+        settle(self.output.as_ref(), taken.tokens.output, used.output, now);
+        settle(self.total.as_ref(), taken.total, used.input + used.output, now);
+        if let Some(successor) = self.successor.get() {
+            successor.book(taken, requests, used, now);
+        }
     }
 
     /// What the provider said beside an answer; it lowers the view, never raises it.
@@ -153,10 +190,10 @@ impl Quota {
 
     /// The smallest free share of its limits, 0 to 1.
     pub(crate) fn free_share(&self, now: Monotonic) -> f64 {
-        let buckets = [&self.requests, &self.input, &self.output, &self.total].into_iter().flatten();
+        let buckets = self.buckets().into_iter().flatten();
         #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
         let shares = buckets.map(|bucket| bucket.level(now).max(0) as f64 / bucket.capacity().max(1) as f64);
-        let in_flight = 1.0 - f64::from(self.in_flight()) / f64::from(self.max_in_flight);
+        let in_flight = 1.0 - f64::from(self.in_flight()) / f64::from(self.max_in_flight());
         shares.fold(in_flight.max(0.0), f64::min)
     }
 }
@@ -189,7 +226,7 @@ impl Key {
         &self.provider
     }
 
-    pub(crate) fn quota(&self) -> &Quota {
+    pub(crate) fn quota(&self) -> &Arc<Quota> {
         &self.quota
     }
 
@@ -203,6 +240,11 @@ impl Key {
     /// Leaves it alone for `wait`; a longer rest that was asked for before stands.
     pub(crate) fn cool_for(&self, wait: Duration, now: Monotonic) {
         self.cool_until.fetch_max((now + wait).as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Rests as long as the key of this name did before the gateway was set up anew.
+    pub(crate) fn rest_like(&self, before: &Self) {
+        self.cool_until.fetch_max(before.cool_until.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// How long it is still left alone, for itself or for its quota.

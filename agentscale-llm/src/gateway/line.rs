@@ -74,6 +74,10 @@ impl<T> Line<T> {
         Self { config, lanes: BTreeMap::new(), deadlines: BTreeSet::new(), next_number: 0, len: 0 }
     }
 
+    pub(crate) fn set_config(&mut self, config: LineConfig) {
+        self.config = config;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

@@ -46,6 +46,10 @@ impl Pool {
         Self { keys, choice, next: AtomicUsize::new(0), breaker }
     }
 
+    pub(crate) fn breaker(&self) -> &CircuitBreaker {
+        &self.breaker
+    }
+
     pub(crate) fn keys(&self) -> &[Arc<Key>] {
         &self.keys
     }

@@ -6,7 +6,7 @@ use agentscale_core::{Error, ErrorKind, Priority, Result};
 use tokio::sync::oneshot;
 
 use super::Shared;
-use super::line::{Line, Ticket, Waiting};
+use super::line::{Line, LineConfig, Ticket, Waiting};
 use super::pool::NoKey;
 use super::route::{Placed, Route, Tried, Wish};
 
@@ -26,6 +26,7 @@ pub(crate) struct Standing {
     pub(crate) weight: u32,
     /// When its answer is of no more use.
     pub(crate) ends: Option<Monotonic>,
+    pub(crate) max_wait: Duration,
 }
 
 /// The longest sleep of the dispatcher: a bound for what no one tells it of.
@@ -69,7 +70,7 @@ impl Shared {
         let ahead = line.tokens_ahead(lane, standing.class, tenant.as_ref());
         let wait =
             pending.route.time_for(ahead, tenant.as_ref()).unwrap_or_default() + soonest.unwrap_or_default();
-        let ends = standing.ends.map_or(now + self.max_wait(), |ends| ends.min(now + self.max_wait()));
+        let ends = standing.ends.map_or(now + standing.max_wait, |ends| ends.min(now + standing.max_wait));
         if now + wait > ends {
             return Err(overloaded("the wait in line would be too long").with_retry_after(wait));
         }
@@ -140,13 +141,14 @@ impl Shared {
         *dispatcher = Some(tokio::spawn(keep_dispatching(Arc::downgrade(self))).abort_handle());
     }
 
+    /// Sets how calls wait from now on.
+    pub(super) fn set_line(&self, config: LineConfig) {
+        self.line().set_config(config);
+    }
+
     fn line(&self) -> MutexGuard<'_, Line<Pending>> {
         // No step of the line panics half-way.
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn max_wait(&self) -> Duration {
-        Duration::from_millis(self.config.max_wait_ms)
     }
 }
 

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use agentscale_core::llm::ModelInfo;
 use agentscale_core::{Error, ErrorKind, Result, Tenant};
 
+use super::GatewayConfig;
+use super::pool::Pool;
 use super::route::Route;
 
 /// The routes of a gateway, by the names that tenants call them by. A reload puts another in its place.
 #[derive(Debug)]
 pub(crate) struct Table {
+    pub(crate) config: GatewayConfig,
+    pools: HashMap<String, Arc<Pool>>,
     routes: HashMap<String, Arc<Route>>,
     /// For all tenants, and for those with a name of their own.
     hints: HashMap<String, String>,
@@ -21,6 +25,8 @@ pub(crate) struct Table {
 
 impl Table {
     pub(super) fn new(
+        config: GatewayConfig,
+        pools: HashMap<String, Arc<Pool>>,
         routes: HashMap<String, Arc<Route>>,
         hints: HashMap<(Option<Tenant>, String), String>,
         weights: HashMap<Tenant, NonZeroU32>,
@@ -33,7 +39,7 @@ impl Table {
                 None => common.insert(hint, model),
             };
         }
-        Self { routes, hints: common, own_hints, weights, only }
+        Self { config, pools, routes, hints: common, own_hints, weights, only }
     }
 
     /// Where calls by this name go: a tenant's own hint, a hint, a model.
@@ -44,6 +50,10 @@ impl Table {
         route.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, "find a model").with_context("model", name.escape_debug())
         })
+    }
+
+    pub(crate) fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.pools.get(name)
     }
 
     pub(crate) fn weight(&self, tenant: Option<&Tenant>) -> u32 {

@@ -4,6 +4,7 @@ mod failover;
 mod limits;
 mod line;
 mod names;
+mod reload;
 mod scene;
 
 mod conformance {

@@ -1,0 +1,61 @@
+use std::time::Duration;
+
+use agentscale_core::ErrorKind;
+use agentscale_core::llm::LlmProvider;
+use agentscale_core::testkit::ScriptedProvider;
+use agentscale_llm::gateway::{GatewayModel, KeyLimits};
+use tokio::time::{Instant, sleep};
+
+use super::scene::{answering, ask, calls, pooled};
+
+#[tokio::test(start_paused = true)]
+async fn a_key_keeps_what_it_has_used_when_the_gateway_is_set_up_anew() {
+    let provider = answering();
+    let set_up = |requests| pooled([(provider.clone(), KeyLimits::new().with_requests(requests))]);
+    let gateway = set_up(60).build().unwrap();
+    for _ in 0..60 {
+        gateway.complete(ask("acme")).await.unwrap();
+    }
+    for requests in [60, 120] {
+        let start = Instant::now();
+        gateway.reload(set_up(requests)).unwrap();
+        gateway.complete(ask("acme")).await.unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(400), "{requests}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_under_way_and_in_line_go_on_and_end_in_the_new_limits() {
+    let slow = || ScriptedProvider::new().with_delay(Duration::from_secs(1)).with_answer("a").repeating();
+    let (old, new) = (slow(), slow());
+    let set_up = |provider: &ScriptedProvider, calls| {
+        pooled([(provider.clone(), KeyLimits::new().with_concurrency(calls))])
+    };
+    let gateway = set_up(&old, 1).build().unwrap();
+    let ask = |after: u64| {
+        let gateway = gateway.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(after)).await;
+            gateway.complete(ask("acme")).await.unwrap();
+        })
+    };
+    let running = [ask(0), ask(1), ask(600)];
+    sleep(Duration::from_millis(500)).await;
+    gateway.reload(set_up(&new, 2)).unwrap();
+    let start = Instant::now();
+    for call in running {
+        call.await.unwrap();
+    }
+    assert_eq!(calls(&old), 2, "who was in line goes where it meant to");
+    assert_eq!(calls(&new), 1);
+    assert!(start.elapsed() <= Duration::from_millis(2_700), "{:?}", start.elapsed());
+    gateway.complete(super::scene::ask("acme")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_work_changes_nothing() {
+    let gateway = pooled([(answering(), KeyLimits::new())]).build().unwrap();
+    let wrong = pooled([(answering(), KeyLimits::new())]).model(GatewayModel::new("n"));
+    assert_eq!(gateway.reload(wrong).unwrap_err().kind(), ErrorKind::InvalidInput);
+    gateway.complete(ask("acme").with_model("m")).await.unwrap();
+}

@@ -1,0 +1,294 @@
+//! What a provider's client and the gateway add to a bare `reqwest` call, at the simulator of model APIs.
+//!
+//! `cargo bench --bench llm [-- SECONDS ROUNDS]`. The simulator runs as a process of its own on loopback, with one
+//! thread a core and no delays; so many callers post the same short conversation for so long. *bare* posts bytes that
+//! were encoded before and reads bytes that nobody decodes; *client* is `OpenAiProvider`; *gateway* is a `Gateway` over
+//! one key of it. They take turns within each round, on the same runtime. *First token*: streams of a simulator that
+//! waits five milliseconds before it; what is measured is the time until the first part of the answer is there, beside
+//! bare `reqwest`'s until the first bytes that hold one.
+
+use std::future::Future;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use agentscale_core::LlmProvider;
+use agentscale_core::llm::{CompletionEvent, CompletionRequest, Message};
+use agentscale_llm::OpenAiProvider;
+use agentscale_llm::gateway::{Gateway, GatewayModel, KeyLimits, KeyPool, ProviderKey};
+use agentscale_llm::openai::OpenAiConfig;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const CALLERS: [usize; 3] = [1, 64, 512];
+
+/// What the simulator waits before the first token of a stream.
+const FIRST_TOKEN: Duration = Duration::from_millis(5);
+
+fn main() -> Result<(), Failure> {
+    let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let seconds: f64 = args.next().map_or(Ok(2.0), |arg| arg.parse())?;
+    let rounds: usize = args.next().map_or(Ok(5), |arg| arg.parse())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        added(Duration::from_secs_f64(seconds), rounds).await?;
+        first_token(200).await
+    })
+}
+
+/// The three ways to ask, in the order of the tables.
+struct Ways {
+    bare: Bare,
+    client: OpenAiProvider,
+    gateway: Gateway,
+}
+
+/// `reqwest` and nothing else.
+struct Bare {
+    http: reqwest::Client,
+    url: String,
+    whole: Vec<u8>,
+    streamed: Vec<u8>,
+}
+
+/// The latencies of one way in one round, in seconds, sorted.
+type Latencies = Vec<f64>;
+
+async fn added(time: Duration, rounds: usize) -> Result<(), Failure> {
+    let simulator =
+        Simulator::start(r#"{"latency": {"first_token_ms": 0, "tokens_per_second": 0, "jitter": 0}}"#)?;
+    let ways = Ways::new(&simulator.url)?;
+    println!("\n| callers | way | calls/s | p50 | p99 | p50 added | p99 added | calls/s beside bare |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for callers in CALLERS {
+        let mut all: [Vec<Latencies>; 3] = Default::default();
+        for round in 0..=rounds {
+            let measured = [
+                load(callers, time, || ways.bare.complete()).await?,
+                load(callers, time, || client(&ways.client)).await?,
+                load(callers, time, || client(&ways.gateway)).await?,
+            ];
+            // The first round warms up.
+            for (way, latencies) in all.iter_mut().zip(measured).filter(|_| round > 0) {
+                way.push(latencies);
+            }
+        }
+        print_added(callers, time, &all);
+    }
+    Ok(())
+}
+
+fn print_added(callers: usize, time: Duration, all: &[Vec<Latencies>; 3]) {
+    let at = |way: &[Latencies], share: f64| median(way.iter().map(|round| quantile(round, share)).collect());
+    let rate =
+        |way: &[Latencies]| median(way.iter().map(|round| round.len() as f64 / time.as_secs_f64()).collect());
+    let [bare, ..] = all;
+    for (name, way) in ["bare", "client", "gateway"].into_iter().zip(all) {
+        let added = |share| (at(way, share) - at(bare, share)) * 1e6;
+        println!(
+            "| {callers} | {name} | {:.0} | {:.0} us | {:.0} us | {:.1} us | {:.1} us | {:.2} |",
+            rate(way),
+            at(way, 0.5) * 1e6,
+            at(way, 0.99) * 1e6,
+            added(0.5),
+            added(0.99),
+            rate(way) / rate(bare),
+        );
+    }
+}
+
+async fn first_token(calls: usize) -> Result<(), Failure> {
+    let script = format!(r#"{{"latency": {{"first_token_ms": {}, "jitter": 0}}}}"#, FIRST_TOKEN.as_millis());
+    let simulator = Simulator::start(&script)?;
+    let ways = Ways::new(&simulator.url)?;
+    let mut all: [Latencies; 3] = Default::default();
+    for call in 0..calls + 10 {
+        let measured =
+            [ways.bare.first_token().await?, streamed(&ways.client).await?, streamed(&ways.gateway).await?];
+        for (way, latency) in all.iter_mut().zip(measured).filter(|_| call >= 10) {
+            way.push(latency.as_secs_f64());
+        }
+    }
+    println!(
+        "\n| first token, one caller | p50 beyond the simulator's | p99 beyond the simulator's |\n|---|---|---|"
+    );
+    for (name, mut way) in ["bare", "client", "gateway"].into_iter().zip(all) {
+        way.sort_by(f64::total_cmp);
+        let beyond = |share| (quantile(&way, share) - FIRST_TOKEN.as_secs_f64()) * 1e6;
+        println!("| {name} | {:.0} us | {:.0} us |", beyond(0.5), beyond(0.99));
+    }
+    Ok(())
+}
+
+/// So many callers, each asking again as soon as it is answered.
+async fn load<F>(callers: usize, time: Duration, ask: impl Fn() -> F) -> Result<Latencies, Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let until = Instant::now() + time;
+    let callers = (0..callers).map(|_| async {
+        let mut latencies = Vec::new();
+        while Instant::now() < until {
+            let start = Instant::now();
+            ask().await?;
+            latencies.push(start.elapsed().as_secs_f64());
+        }
+        Ok::<_, Failure>(latencies)
+    });
+    let all = futures::future::try_join_all(callers).await?;
+    let mut latencies: Latencies = all.into_iter().flatten().collect();
+    latencies.sort_by(f64::total_cmp);
+    Ok(latencies)
+}
+
+async fn client(provider: &impl LlmProvider) -> Result<(), Failure> {
+    let answer = provider.complete(request()).await?;
+    if answer.usage.output_tokens == 0 {
+        return Err("an answer without tokens".into());
+    }
+    Ok(())
+}
+
+async fn streamed(provider: &impl LlmProvider) -> Result<Duration, Failure> {
+    let start = Instant::now();
+    let mut events = provider.stream(request()).await?;
+    let mut first = None;
+    while let Some(event) = events.next().await {
+        if matches!(event?, CompletionEvent::Text(_)) && first.is_none() {
+            first = Some(start.elapsed());
+        }
+    }
+    first.ok_or_else(|| "a stream without text".into())
+}
+
+fn request() -> CompletionRequest {
+    let rules = Message::system("Answer in one sentence.");
+    CompletionRequest::new(vec![rules, Message::user("How long does a lease last?")]).with_max_tokens(64)
+}
+
+impl Ways {
+    fn new(url: &str) -> Result<Self, Failure> {
+        let config = OpenAiConfig::new().with_base_url(format!("{url}/v1")).with_model("m");
+        let client = OpenAiProvider::new(&config)?;
+        let limits =
+            KeyLimits::new().with_requests(u64::from(u32::MAX)).with_tokens(u64::from(u32::MAX) * 1_000);
+        let key = ProviderKey::new("k", client.clone()).with_limits(limits);
+        let gateway =
+            Gateway::builder().pool(KeyPool::new("p").key(key)).model(GatewayModel::new("m").via("p", "m"));
+        Ok(Self { bare: Bare::new(url)?, client, gateway: gateway.build()? })
+    }
+}
+
+impl Bare {
+    fn new(url: &str) -> Result<Self, Failure> {
+        let body = |stream: bool| {
+            let messages = serde_json::json!([
+                {"role": "system", "content": "Answer in one sentence."},
+                {"role": "user", "content": "How long does a lease last?"},
+            ]);
+            let mut body = serde_json::json!({"model": "m", "messages": messages, "max_tokens": 64});
+            if stream {
+                body["stream"] = true.into();
+                body["stream_options"] = serde_json::json!({"include_usage": true});
+            }
+            serde_json::to_vec(&body)
+        };
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(512)
+            .build()?;
+        Ok(Self {
+            http,
+            url: format!("{url}/v1/chat/completions"),
+            whole: body(false)?,
+            streamed: body(true)?,
+        })
+    }
+
+    async fn post(&self, body: &[u8]) -> Result<reqwest::Response, Failure> {
+        let request =
+            self.http.post(&self.url).header("content-type", "application/json").body(body.to_vec());
+        Ok(request.send().await?.error_for_status()?)
+    }
+
+    async fn complete(&self) -> Result<(), Failure> {
+        let body = self.post(&self.whole).await?.bytes().await?;
+        if body.is_empty() { Err("an empty answer".into()) } else { Ok(()) }
+    }
+
+    async fn first_token(&self) -> Result<Duration, Failure> {
+        let start = Instant::now();
+        let mut response = self.post(&self.streamed).await?;
+        let mut first = None;
+        while let Some(bytes) = response.chunk().await? {
+            // The first chunk of a chat completion holds the role and an empty text.
+            let has_text =
+                bytes.windows(12).any(|part| part.starts_with(b"\"content\":\"") && part[11] != b'"');
+            if has_text && first.is_none() {
+                first = Some(start.elapsed());
+            }
+        }
+        first.ok_or_else(|| "a stream without text".into())
+    }
+}
+
+/// The simulator as a process, stopped with its value.
+struct Simulator {
+    process: Child,
+    url: String,
+    _script: tempfile::NamedTempFile,
+}
+
+impl Simulator {
+    fn start(script: &str) -> Result<Self, Failure> {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let built = Command::new(cargo)
+            .args(["build", "--quiet", "--release", "--example", "llm_simulator"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()?;
+        if !built.success() {
+            return Err("the simulator was not built".into());
+        }
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), script)?;
+        // target/release/deps/llm-… stands beside target/release/examples.
+        let here = std::env::current_exe()?;
+        let target = here.ancestors().nth(2).ok_or("a bench stands in a target folder")?;
+        let mut process = Command::new(target.join("examples").join("llm_simulator"))
+            .arg("--script")
+            .arg(file.path())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = process.stdout.take().ok_or("the simulator has no output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let url = line.trim().strip_prefix("listening on ").ok_or("the simulator does not listen")?;
+        Ok(Self { process, url: url.to_owned(), _script: file })
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to stop.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The value below which a share of sorted values lies.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
+    let place = (sorted.len() as f64 * share) as usize;
+    sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    quantile(&values, 0.5)
+}
