@@ -36,7 +36,8 @@
 //! |---|---|
 //! | `llm-anthropic` | [`llm::AnthropicProvider`], for Anthropic's messages |
 //! | `llm-gemini` | [`llm::GeminiProvider`], for Gemini's generateContent |
-//! | `llm-openai` (default) | [`llm::OpenAiProvider`], for every server that speaks OpenAI's chat completions |
+//! | `llm-ollama` | [`llm::OllamaProvider`], for Ollama's own API |
+//! | `llm-openai` (default) | [`llm::OpenAiProvider`] for every server that speaks OpenAI's chat completions, [`llm::OpenAiResponsesProvider`] for its responses |
 //! | `full` | all of the above |
 
 pub use agentscale_core as core;

@@ -10,6 +10,8 @@ use serde::de::IgnoredAny;
 
 use crate::anthropic;
 use crate::gemini;
+use crate::ndjson::LineDecoder;
+use crate::ollama;
 use crate::openai;
 use crate::sse::{SseDecoder, SseEvent};
 
@@ -34,11 +36,14 @@ pub enum Dialect {
     Anthropic,
     /// Gemini's generateContent.
     Gemini,
+    /// Ollama's own.
+    Ollama,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::OpenAiChat, Self::OpenAiResponses, Self::Anthropic, Self::Gemini];
+    pub const ALL: [Self; 5] =
+        [Self::OpenAiChat, Self::OpenAiResponses, Self::Anthropic, Self::Gemini, Self::Ollama];
 
     /// Its name: `openai-chat`.
     pub fn as_str(self) -> &'static str {
@@ -47,6 +52,7 @@ impl Dialect {
             Self::OpenAiResponses => "openai-responses",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::Ollama => "ollama",
         }
     }
 }
@@ -95,6 +101,7 @@ pub struct StreamDecoder {
 #[derive(Debug)]
 enum Framing {
     Sse(SseDecoder),
+    Lines(LineDecoder),
 }
 
 #[derive(Debug)]
@@ -126,13 +133,17 @@ impl StreamDecoder {
             Dialect::OpenAiResponses => Box::new(openai::ResponseReader::default()),
             Dialect::Anthropic => Box::new(anthropic::MessageReader::default()),
             Dialect::Gemini => Box::new(gemini::GenerateReader::default()),
+            Dialect::Ollama => Box::new(ollama::LineReader::default()),
         };
-        let framing = Framing::Sse(SseDecoder::new());
+        let framing = match dialect {
+            Dialect::Ollama => Framing::Lines(LineDecoder::new()),
+            _ => Framing::Sse(SseDecoder::new()),
+        };
         Self { framing, answer: Answer { reader, draft: Draft::default(), model: String::new() } }
     }
 
     /// Reads the events in another way than its dialect's own.
-    #[cfg(any(feature = "anthropic", feature = "gemini"))]
+    #[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama"))]
     pub(crate) fn with_reader(mut self, reader: impl EventReader + 'static) -> Self {
         self.answer.reader = Box::new(reader);
         self
@@ -154,6 +165,7 @@ impl StreamDecoder {
         let answer = &mut self.answer;
         let pushed = match &mut self.framing {
             Framing::Sse(sse) => sse.push(bytes, |event| answer.take(event, events)),
+            Framing::Lines(lines) => lines.push(bytes, |line| answer.take(nameless(line), events)),
         };
         pushed.map_err(|error| self.partial().behind(error))
     }
@@ -179,9 +191,18 @@ impl StreamDecoder {
     /// As for [`push`](Self::push); `unavailable` for a stream that ended without its terminal event; `corrupt` for a
     /// tool call whose arguments are no JSON; `content_refused` for a model that refused to answer.
     pub fn finish(self) -> Result<Completion> {
+        self.finish_into(&mut Vec::new())
+    }
+
+    /// The whole answer, at the end of the bytes; adds to `events` what is new in an event without its last line end.
+    ///
+    /// # Errors
+    /// As for [`finish`](Self::finish).
+    pub fn finish_into(self, events: &mut Vec<CompletionEvent>) -> Result<Completion> {
         let Self { framing, mut answer } = self;
         let finished = match framing {
-            Framing::Sse(sse) => sse.finish(|event| answer.take_last(event)),
+            Framing::Sse(sse) => sse.finish(|event| answer.take_last(event, events)),
+            Framing::Lines(lines) => lines.finish(|line| answer.take_last(nameless(line), events)),
         };
         match finished {
             Ok(()) => answer.draft.finish(&answer.model),
@@ -199,13 +220,18 @@ impl Answer {
     }
 
     /// A stream that was cut in the middle of an event is broken off, not corrupt.
-    fn take_last(&mut self, event: SseEvent<'_>) -> Result<()> {
+    fn take_last(&mut self, event: SseEvent<'_>, events: &mut Vec<CompletionEvent>) -> Result<()> {
         let is_whole = serde_json::from_slice::<IgnoredAny>(event.data).is_ok();
         if is_whole || event.data.trim_ascii() == b"[DONE]" {
-            return self.take(event, &mut Vec::new());
+            return self.take(event, events);
         }
         Ok(())
     }
+}
+
+/// A line is an event of its own.
+fn nameless(data: &[u8]) -> SseEvent<'_> {
+    SseEvent { name: "", data }
 }
 
 /// Reads the JSON of an event. The parser's error is left out: it may quote the answer.

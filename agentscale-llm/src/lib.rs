@@ -23,6 +23,7 @@
 //! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key; the decoders of every stream, from bytes alone |
 //! | `anthropic` | `AnthropicProvider`: Anthropic's messages |
 //! | `gemini` | `GeminiProvider`: Gemini's generateContent, embeddings and stored contents |
+//! | `ollama` | `OllamaProvider`: Ollama's own API, embeddings too |
 //! | `openai` | `OpenAiProvider`, `OpenAiResponsesProvider`: chat completions, responses and embeddings of OpenAI and compatible servers |
 //!
 //! [`Gateway`](gateway::Gateway) makes one provider of many: keys with limits, a line, the next provider where one fails.
@@ -35,6 +36,7 @@
 //! | `OpenAiResponsesProvider` | yes | strict | address, inline | yes | unasked, by key, half an hour or a day | effort; thoughts go back encrypted |
 //! | `AnthropicProvider` | yes | `output_config.format`, or a tool for older models | address, inline | no | up to four breakpoints, 5 minutes or an hour | budget of tokens or effort, as the model takes it; thoughts go back signed |
 //! | `GeminiProvider` | yes | `responseJsonSchema`, unless a tool is demanded | address, inline | yes | unasked; contents stored under a name | budget of tokens or level, as the model takes it; signatures go back |
+//! | `OllamaProvider` | yes; a demanded one as a JSON schema | `format` | inline | yes | unasked | whether to think, a degree for `gpt-oss` |
 
 mod answer;
 pub mod anthropic;
@@ -43,9 +45,10 @@ pub mod extractive;
 pub mod gateway;
 pub mod gemini;
 pub mod headers;
-#[cfg(any(feature = "anthropic", feature = "gemini", feature = "openai"))]
+#[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
 mod http;
 pub mod ndjson;
+pub mod ollama;
 pub mod openai;
 mod refusal;
 pub mod simulated;
@@ -57,8 +60,10 @@ pub use anthropic::AnthropicProvider;
 pub use extractive::{ExtractiveProvider, NOTHING_FOUND};
 #[cfg(feature = "gemini")]
 pub use gemini::GeminiProvider;
-#[cfg(any(feature = "anthropic", feature = "gemini", feature = "openai"))]
+#[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
 pub use http::ConnectionConfig;
+#[cfg(feature = "ollama")]
+pub use ollama::OllamaProvider;
 #[cfg(feature = "openai")]
 pub use openai::{OpenAiProvider, OpenAiResponsesProvider};
 pub use simulated::SimulatedProvider;

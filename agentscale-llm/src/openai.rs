@@ -22,6 +22,7 @@ mod responses;
 pub(crate) use chat::ChatReader;
 #[cfg(feature = "openai")]
 pub use config::{CacheRetentionField, OpenAiConfig, TokenLimitField};
+pub(crate) use error::ErrorBody;
 #[cfg(feature = "openai")]
 pub use provider::OpenAiProvider;
 pub(crate) use responses::ResponseReader;

@@ -86,7 +86,10 @@ impl Reading {
 
     fn finish(&mut self) {
         let Some((_, decoder)) = self.source.take() else { return };
-        match decoder.finish() {
+        let mut events = Vec::new();
+        let finished = decoder.finish_into(&mut events);
+        self.ready.extend(events);
+        match finished {
             Ok(completion) => self.ready.push_back(CompletionEvent::Finished(completion)),
             Err(error) => self.failed = Some(error),
         }

@@ -11,8 +11,10 @@ mod gateway;
 mod gemini;
 #[cfg(feature = "openai")]
 mod model_server;
+#[cfg(feature = "ollama")]
+mod ollama;
 #[cfg(feature = "openai")]
 mod openai;
-#[cfg(any(feature = "anthropic", feature = "gemini", feature = "openai"))]
+#[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
 mod server;
 mod simulated;

@@ -1,8 +1,8 @@
 //! The providers of this workspace against the simulator, over HTTP: each passes the suite of `LlmProvider`.
 
 use agentscale::core::llm::{CompletionRequest, LlmProvider, Message};
-use agentscale::llm::OpenAiProvider;
 use agentscale::llm::openai::OpenAiConfig;
+use agentscale::llm::{OpenAiProvider, OpenAiResponsesProvider};
 use serde_json::json;
 
 use super::server::Server;
@@ -50,6 +50,7 @@ async fn bills_agree() {
     let url = format!("http://{}/v1", server.address);
     let config = OpenAiConfig::new().with_base_url(&url).with_api_key("k").with_model("m");
     assert_bills_agree(&server, &OpenAiProvider::new(&config).unwrap()).await;
+    assert_bills_agree(&server, &OpenAiResponsesProvider::new(&config).unwrap()).await;
     #[cfg(feature = "llm-anthropic")]
     {
         let config = agentscale::llm::anthropic::AnthropicConfig::new()
@@ -69,6 +70,15 @@ fn openais_chat_completions() {
     agentscale_core::llm_provider_conformance!(run OpenAiProvider::new(&config).unwrap());
 }
 
+#[test]
+fn openais_responses() {
+    let server = server();
+    let url = format!("http://{}/v1", server.address);
+    let config =
+        OpenAiConfig::new().with_base_url(url).with_api_key("k").with_model("m").with_embedding_model("e");
+    agentscale_core::llm_provider_conformance!(run OpenAiResponsesProvider::new(&config).unwrap());
+}
+
 #[cfg(feature = "llm-anthropic")]
 #[test]
 fn anthropics_messages() {
@@ -79,4 +89,17 @@ fn anthropics_messages() {
     let url = format!("http://{}/v1", server.address);
     let config = AnthropicConfig::new().with_base_url(url).with_api_key("k").with_model("m");
     agentscale_core::llm_provider_conformance!(run AnthropicProvider::new(&config).unwrap());
+}
+
+#[cfg(feature = "llm-ollama")]
+#[test]
+fn ollamas_own() {
+    use agentscale::llm::OllamaProvider;
+    use agentscale::llm::ollama::OllamaConfig;
+
+    let server = server();
+    let url = format!("http://{}", server.address);
+    let config =
+        OllamaConfig::new().with_base_url(url).with_api_key("k").with_model("m").with_embedding_model("e");
+    agentscale_core::llm_provider_conformance!(run OllamaProvider::new(&config).unwrap());
 }

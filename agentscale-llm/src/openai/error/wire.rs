@@ -17,6 +17,16 @@ pub(crate) enum ErrorBody {
     Text(String),
 }
 
+impl ErrorBody {
+    /// The error's type and what it says, for APIs that have no more.
+    pub(crate) fn into_name_and_message(self) -> (String, String) {
+        match self {
+            Self::Fields(fields) => (fields.kind.unwrap_or_default(), fields.message.unwrap_or_default()),
+            Self::Text(message) => (String::new(), message),
+        }
+    }
+}
+
 impl Default for ErrorBody {
     fn default() -> Self {
         Self::Fields(ErrorFields::default())

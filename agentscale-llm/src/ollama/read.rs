@@ -1,0 +1,19 @@
+use agentscale_core::Result;
+use agentscale_core::llm::{Completion, CompletionEvent};
+
+use super::{LineReader, wire};
+use crate::decode::{self, Draft};
+
+/// A body that came in one piece, with the events that a stream would have given.
+pub(super) fn completion(
+    body: &[u8],
+    mut reader: LineReader,
+    model: &str,
+) -> Result<(Completion, Vec<CompletionEvent>)> {
+    let line: wire::Line<'_> = decode::event(body)?;
+    let (mut draft, mut events) = (Draft::default(), Vec::new());
+    match reader.add(line, &mut draft, &mut events) {
+        Ok(()) => Ok((draft.finish(model)?, events)),
+        Err(error) => Err(draft.partial(model).behind(error)),
+    }
+}
