@@ -20,7 +20,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key; the decoders of every stream, from bytes alone |
+//! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key; `Deployments`: several of one model behind one name; the decoders of every stream, from bytes alone |
 //! | `anthropic` | `AnthropicProvider`: Anthropic's messages |
 //! | `gemini` | `GeminiProvider`: Gemini's generateContent, embeddings and stored contents |
 //! | `ollama` | `OllamaProvider`: Ollama's own API, embeddings too |
@@ -41,6 +41,7 @@
 mod answer;
 pub mod anthropic;
 pub mod decode;
+pub mod deployments;
 pub mod extractive;
 pub mod gateway;
 pub mod gemini;
@@ -57,6 +58,7 @@ mod tokens;
 
 #[cfg(feature = "anthropic")]
 pub use anthropic::AnthropicProvider;
+pub use deployments::Deployments;
 pub use extractive::{ExtractiveProvider, NOTHING_FOUND};
 #[cfg(feature = "gemini")]
 pub use gemini::GeminiProvider;

@@ -23,6 +23,21 @@ mod boxed {
     );
 }
 
+mod deployments {
+    use agentscale_llm::deployments::{Deployment, Deployments};
+
+    use super::*;
+
+    agentscale_core::llm_provider_conformance!({
+        let deployment = || {
+            let mut config = SimulatedConfig::default();
+            config.first_token_ms = 1;
+            Deployment::new(SimulatedProvider::new(config).unwrap(), "simulated")
+        };
+        Deployments::new("house-model", [deployment(), deployment()]).unwrap()
+    });
+}
+
 #[cfg(feature = "openai")]
 mod openai {
     use agentscale_llm::openai::{OpenAiConfig, OpenAiProvider};

@@ -4,6 +4,7 @@
 #[cfg(feature = "anthropic")]
 mod anthropic;
 mod conformance;
+mod deployments;
 mod extractive;
 mod fixtures;
 mod gateway;
