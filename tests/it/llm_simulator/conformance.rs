@@ -1,8 +1,7 @@
-//! The providers of this workspace against the simulator, over HTTP: each passes the suite of `LlmProvider`.
+//! The providers of this workspace against the simulator, over HTTP: each passes the suite of `LlmProvider`, and says of
+//! its answers what the simulator bills.
 
 use agentscale::core::llm::{CompletionRequest, LlmProvider, Message};
-use agentscale::llm::openai::OpenAiConfig;
-use agentscale::llm::{OpenAiProvider, OpenAiResponsesProvider};
 use serde_json::json;
 
 use super::server::Server;
@@ -18,7 +17,6 @@ fn server() -> Server {
 
 /// What a provider says that its answers cost is what the simulator bills for them.
 async fn assert_bills_agree(server: &Server, provider: &dyn LlmProvider) {
-    server.post("/simulator/reset", &json!({})).await;
     let mut ours = [0; 5];
     for round in 0..6 {
         let rules = Message::system("Answer in one sentence. ".repeat(40));
@@ -44,62 +42,50 @@ async fn assert_bills_agree(server: &Server, provider: &dyn LlmProvider) {
     assert!(ours[0] > 0 && ours[3] > 0 && bill["requests"] == 6, "{bill}");
 }
 
-#[tokio::test]
-async fn bills_agree() {
-    let server = server();
-    let url = format!("http://{}/v1", server.address);
-    let config = OpenAiConfig::new().with_base_url(&url).with_api_key("k").with_model("m");
-    assert_bills_agree(&server, &OpenAiProvider::new(&config).unwrap()).await;
-    assert_bills_agree(&server, &OpenAiResponsesProvider::new(&config).unwrap()).await;
-    #[cfg(feature = "llm-anthropic")]
-    {
-        let config = agentscale::llm::anthropic::AnthropicConfig::new()
-            .with_base_url(url)
-            .with_api_key("k")
-            .with_model("m");
-        assert_bills_agree(&server, &agentscale::llm::AnthropicProvider::new(&config).unwrap()).await;
-    }
+macro_rules! provider {
+    ($name:ident, $feature:literal, $make:expr) => {
+        #[cfg(feature = $feature)]
+        mod $name {
+            use super::{Server, assert_bills_agree, server};
+
+            fn provider(server: &Server) -> impl agentscale::core::LlmProvider {
+                let make: fn(String) -> _ = $make;
+                make(format!("http://{}", server.address))
+            }
+
+            #[test]
+            fn passes_the_suite() {
+                let server = server();
+                agentscale_core::llm_provider_conformance!(run provider(&server));
+            }
+
+            #[tokio::test]
+            async fn agrees_on_the_bill() {
+                let server = server();
+                assert_bills_agree(&server, &provider(&server)).await;
+            }
+        }
+    };
 }
 
-#[test]
-fn openais_chat_completions() {
-    let server = server();
-    let url = format!("http://{}/v1", server.address);
+provider!(openai_chat, "llm-openai", |url| {
+    let config = agentscale::llm::openai::OpenAiConfig::new().with_base_url(url + "/v1").with_api_key("k");
+    agentscale::llm::OpenAiProvider::new(&config.with_model("m").with_embedding_model("e")).unwrap()
+});
+provider!(openai_responses, "llm-openai", |url| {
+    let config = agentscale::llm::openai::OpenAiConfig::new().with_base_url(url + "/v1").with_api_key("k");
+    agentscale::llm::OpenAiResponsesProvider::new(&config.with_model("m").with_embedding_model("e")).unwrap()
+});
+provider!(anthropic, "llm-anthropic", |url| {
+    let config = agentscale::llm::anthropic::AnthropicConfig::new().with_base_url(url + "/v1");
+    agentscale::llm::AnthropicProvider::new(&config.with_api_key("k").with_model("m")).unwrap()
+});
+provider!(gemini, "llm-gemini", |url| {
     let config =
-        OpenAiConfig::new().with_base_url(url).with_api_key("k").with_model("m").with_embedding_model("e");
-    agentscale_core::llm_provider_conformance!(run OpenAiProvider::new(&config).unwrap());
-}
-
-#[test]
-fn openais_responses() {
-    let server = server();
-    let url = format!("http://{}/v1", server.address);
-    let config =
-        OpenAiConfig::new().with_base_url(url).with_api_key("k").with_model("m").with_embedding_model("e");
-    agentscale_core::llm_provider_conformance!(run OpenAiResponsesProvider::new(&config).unwrap());
-}
-
-#[cfg(feature = "llm-anthropic")]
-#[test]
-fn anthropics_messages() {
-    use agentscale::llm::AnthropicProvider;
-    use agentscale::llm::anthropic::AnthropicConfig;
-
-    let server = server();
-    let url = format!("http://{}/v1", server.address);
-    let config = AnthropicConfig::new().with_base_url(url).with_api_key("k").with_model("m");
-    agentscale_core::llm_provider_conformance!(run AnthropicProvider::new(&config).unwrap());
-}
-
-#[cfg(feature = "llm-ollama")]
-#[test]
-fn ollamas_own() {
-    use agentscale::llm::OllamaProvider;
-    use agentscale::llm::ollama::OllamaConfig;
-
-    let server = server();
-    let url = format!("http://{}", server.address);
-    let config =
-        OllamaConfig::new().with_base_url(url).with_api_key("k").with_model("m").with_embedding_model("e");
-    agentscale_core::llm_provider_conformance!(run OllamaProvider::new(&config).unwrap());
-}
+        agentscale::llm::gemini::GeminiConfig::new().with_base_url(url + "/v1beta").with_api_key("k");
+    agentscale::llm::GeminiProvider::new(&config.with_model("m").with_embedding_model("e")).unwrap()
+});
+provider!(ollama, "llm-ollama", |url| {
+    let config = agentscale::llm::ollama::OllamaConfig::new().with_base_url(url).with_api_key("k");
+    agentscale::llm::OllamaProvider::new(&config.with_model("m").with_embedding_model("e")).unwrap()
+});
