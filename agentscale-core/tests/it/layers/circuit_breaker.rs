@@ -35,7 +35,7 @@ fn manual(failures: u16) -> (ManualClock, CircuitBreaker) {
 
 #[test]
 fn the_breaker_follows_its_table_of_events() {
-    tables::run(include_str!("tables/circuit_breaker.json"), 33, |config, clock| {
+    tables::run(include_str!("tables/circuit_breaker.json"), 34, |config, clock| {
         let breaker = CircuitBreaker::new("llm", config, clock).unwrap();
         let mut permits = HashMap::new();
         Box::new(move |event| apply(&breaker, &mut permits, event))

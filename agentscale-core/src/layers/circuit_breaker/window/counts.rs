@@ -68,3 +68,6 @@ impl Sum for Counts {
         counts.fold(Self::default(), Add::add)
     }
 }
+
+#[cfg(test)]
+mod tests;
