@@ -107,6 +107,21 @@ impl Server {
         answer
     }
 
+    /// Opens a stream, reads until so many separators have come, and goes away.
+    pub(crate) async fn leave_after(&self, path: &str, body: String, separator: &str, count: usize) {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let driver = tokio::spawn(connection);
+        let response = sender.send_request(self.request("POST", path, &[], body)).await.unwrap();
+        let (mut incoming, mut text) = (response.into_body(), String::new());
+        while text.matches(separator).count() < count {
+            let frame = incoming.frame().await.expect("more to come").unwrap();
+            text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+        }
+        driver.abort();
+    }
+
     pub(crate) fn request(
         &self,
         method: &str,
