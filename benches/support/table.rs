@@ -11,7 +11,7 @@ pub(crate) enum Required {
 }
 
 impl Required {
-    fn met_by(self, value: f64) -> &'static str {
+    pub(crate) fn met_by(self, value: f64) -> &'static str {
         let met = match self {
             Self::AtLeast(least) => value >= least,
             Self::AtMost(most) => value <= most,

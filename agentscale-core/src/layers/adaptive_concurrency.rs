@@ -58,10 +58,12 @@ where
     type Error = Error;
     type Future = AdmissionFuture<S::Future, ConcurrencyPermit>;
 
+    #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: Q) -> Self::Future {
         match self.limit.try_acquire() {
             Ok(permit) => AdmissionFuture::admitted(self.inner.call(request), permit),

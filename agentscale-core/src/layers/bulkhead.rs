@@ -138,10 +138,12 @@ where
     type Error = Error;
     type Future = BulkheadFuture<S, Q>;
 
+    #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: Q) -> Self::Future {
         if let Some(permit) = BulkheadPermit::take(&self.bulkhead.slots) {
             return BulkheadFuture::admitted(self.inner.call(request), permit);

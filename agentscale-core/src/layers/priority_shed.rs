@@ -61,10 +61,12 @@ where
     type Error = Error;
     type Future = AdmissionFuture<S::Future, ShedPermit>;
 
+    #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: Q) -> Self::Future {
         match self.shed.try_acquire((self.priority_of)(&request)) {
             Ok(permit) => AdmissionFuture::admitted(self.inner.call(request), permit),

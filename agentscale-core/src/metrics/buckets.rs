@@ -8,6 +8,7 @@ const SUB_BUCKETS: usize = 1 << SUB_BITS;
 pub(crate) const COUNT: usize = (64 - SUB_BITS as usize + 1) * SUB_BUCKETS;
 
 /// The bucket of a value.
+#[inline]
 pub(crate) fn index(value: u64) -> usize {
     if value < SUB_BUCKETS as u64 {
         return value as usize;

@@ -1,13 +1,14 @@
-//! Counts the bytes that are requested from the allocator and not given back, while memory is measured: where speed
-//! is, each allocation would pay for the count.
+//! Counts the bytes that are requested from the allocator and not given back, and the requests, while memory is
+//! measured: where speed is, each allocation would pay for the count.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 
 pub(crate) struct Counting;
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
 static HELD: AtomicIsize = AtomicIsize::new(0);
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
 /// Counts from now on, or no more.
 pub(crate) fn count(counts: bool) {
@@ -19,9 +20,15 @@ pub(crate) fn held() -> isize {
     HELD.load(Ordering::SeqCst)
 }
 
+/// The requests that were counted.
+pub(crate) fn allocations() -> usize {
+    ALLOCATIONS.load(Ordering::SeqCst)
+}
+
 fn change(bytes: usize, sign: isize) {
     if COUNTS.load(Ordering::Relaxed) {
         HELD.fetch_add(sign * bytes as isize, Ordering::Relaxed);
+        ALLOCATIONS.fetch_add(usize::from(sign > 0), Ordering::Relaxed);
     }
 }
 

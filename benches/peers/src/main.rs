@@ -1,12 +1,16 @@
-//! The runtime beside kameo, ractor and bare tokio tasks, each carrying the same envelope.
+//! The runtime beside kameo, ractor and bare tokio tasks, each carrying the same envelope; the layers beside those of
+//! tower, tower-resilience, recloser and governor.
 //!
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml` measures everything; a word behind `--` filters
-//! the loads: `memory`, `tell`, `ask`, `activation`.
+//! the loads: `memory`, `tell`, `ask`, `activation`, `layers`.
 
 mod counting;
 mod kameo_fleet;
+mod layers;
 mod memory;
 mod ractor_fleet;
+#[path = "../../support/stack.rs"]
+mod stack;
 #[path = "../../support/harness.rs"]
 mod support;
 
@@ -33,6 +37,9 @@ fn main() {
         counting::count(true);
         memory();
         counting::count(false);
+    }
+    if wanted("layers") {
+        layers::layers().expect("valid configurations");
     }
     for threads in [Threads::One, Threads::Two] {
         if wanted("tell") {

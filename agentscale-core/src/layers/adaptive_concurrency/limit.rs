@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::machine::{Machine, Sample};
 use super::{AdaptiveConcurrencyConfig, ConcurrencyAlgorithm, ConcurrencyPermit};
-use crate::time::Clock;
+use crate::time::{Clock, Monotonic};
 use crate::{Error, ErrorKind, Result};
 
 /// A limit of calls in flight that follows what the other side bears, shared by its clones.
@@ -22,14 +22,18 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 #[derive(Clone, Debug)]
 pub struct AdaptiveConcurrency {
-    shared: Arc<Shared>,
+    places: Arc<Places>,
 }
+
+/// Each permit is a pointer to the state, and there is only this one beside them: the count of pointers is that of the
+/// calls in flight, so that a call pays for one count instead of two.
+#[derive(Debug)]
+struct Places(Arc<Shared>);
 
 #[derive(Debug)]
 pub(super) struct Shared {
     config: AdaptiveConcurrencyConfig,
     clock: Arc<dyn Clock>,
-    in_flight: AtomicU32,
     /// What the machine said last; written under its lock.
     limit: AtomicU32,
     /// Whether the machine has no sign of overload to forgive; written under its lock.
@@ -48,12 +52,11 @@ impl AdaptiveConcurrency {
         let shared = Shared {
             config: config.clone(),
             clock,
-            in_flight: AtomicU32::new(0),
             limit: AtomicU32::new(config.initial),
             calm: AtomicBool::new(true),
             machine: Mutex::new(Machine::new(config)),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { places: Arc::new(Places(Arc::new(shared))) })
     }
 
     /// Lets a call through or refuses it. The permit takes the call's result.
@@ -61,47 +64,51 @@ impl AdaptiveConcurrency {
     /// # Errors
     ///
     /// `overloaded` where as many calls are in flight as the limit allows now.
+    #[inline]
     pub fn try_acquire(&self) -> Result<ConcurrencyPermit> {
-        let limit = self.limit();
-        let more = |in_flight| (in_flight < limit).then_some(in_flight + 1);
-        match self.shared.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
-            Ok(others) => {
-                Ok(ConcurrencyPermit::new(self.shared.clone(), self.shared.clock.now(), others + 1))
-            }
-            Err(_) => Err(Error::new(ErrorKind::Overloaded, "stay within the adaptive limit")),
+        let shared = Arc::clone(&self.places.0);
+        // Taken first and counted then, so that two calls cannot both take the last place.
+        let in_flight = self.in_flight();
+        if in_flight <= self.limit() {
+            let now = shared.clock.now();
+            return Ok(ConcurrencyPermit::new(shared, now, in_flight));
         }
+        Err(Error::new(ErrorKind::Overloaded, "stay within the adaptive limit"))
     }
 
     /// How many calls may be in flight now. More may be, for a while after it fell.
+    #[inline]
     pub fn limit(&self) -> u32 {
-        self.shared.limit.load(Ordering::Relaxed)
+        self.places.0.limit.load(Ordering::Relaxed)
     }
 
-    /// How many permits are out.
+    /// How many permits are out, with those that are being refused at this moment.
+    #[inline]
     pub fn in_flight(&self) -> u32 {
-        self.shared.in_flight.load(Ordering::Relaxed)
+        u32::try_from(Arc::strong_count(&self.places.0) - 1).unwrap_or(u32::MAX)
     }
 }
 
 impl Shared {
+    #[inline]
     pub(super) fn record(&self, permit: &ConcurrencyPermit, dropped: bool) {
         let now = self.clock.now();
         let started = permit.started();
         let sample = Sample { started, took: now.since(started), in_flight: permit.in_flight(), dropped };
-        if self.says_nothing(sample) {
-            return;
+        if !self.says_nothing(sample) {
+            self.learn(sample, now);
         }
+    }
+
+    fn learn(&self, sample: Sample, now: Monotonic) {
         let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
         self.limit.store(machine.record(sample, now), Ordering::Relaxed);
         self.calm.store(machine.is_calm(), Ordering::Relaxed);
     }
 
-    pub(super) fn release(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-
     /// Spares the lock for what additive increase ignores: a good answer while the limit is not pressed and
     /// nothing is to be forgiven.
+    #[inline]
     fn says_nothing(&self, sample: Sample) -> bool {
         let pressed = sample.in_flight.saturating_mul(2) >= self.limit.load(Ordering::Relaxed);
         let good = !sample.dropped && sample.took <= self.config.slow_after;

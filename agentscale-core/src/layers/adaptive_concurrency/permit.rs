@@ -16,11 +16,13 @@ pub struct ConcurrencyPermit {
 }
 
 impl ConcurrencyPermit {
+    #[inline]
     pub(super) fn new(shared: Arc<Shared>, started: Monotonic, in_flight: u32) -> Self {
         Self { shared, started, in_flight }
     }
 
     /// The other side answered.
+    #[inline]
     pub fn answered(self) {
         self.shared.record(&self, false);
     }
@@ -32,6 +34,7 @@ impl ConcurrencyPermit {
 
     /// Records a result. Signs of overload are `overloaded`, `unavailable` and `deadline_exceeded`; other errors
     /// say nothing about the load and count like a cancelled call.
+    #[inline]
     pub fn record(self, result: Result<(), &Error>) {
         match result.map_err(Error::kind) {
             Ok(()) => self.answered(),
@@ -52,13 +55,8 @@ impl ConcurrencyPermit {
 }
 
 impl Guard for ConcurrencyPermit {
+    #[inline]
     fn resolve(self, result: Result<(), &Error>) {
         self.record(result);
-    }
-}
-
-impl Drop for ConcurrencyPermit {
-    fn drop(&mut self) {
-        self.shared.release();
     }
 }

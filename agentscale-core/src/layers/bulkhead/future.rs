@@ -52,6 +52,7 @@ impl<S, Q> BulkheadFuture<S, Q>
 where
     S: Service<Q>,
 {
+    #[inline]
     pub(super) fn admitted(call: S::Future, permit: BulkheadPermit) -> Self {
         Self { state: State::Decided { admission: AdmissionFuture::admitted(call, permit) } }
     }
@@ -73,6 +74,7 @@ where
 {
     type Output = Result<S::Response>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {

@@ -12,6 +12,7 @@ pub struct BulkheadPermit {
 }
 
 impl BulkheadPermit {
+    #[inline]
     pub(super) fn take(slots: &Arc<Slots>) -> Option<Self> {
         slots.try_take().then(|| Self { slots: slots.clone() })
     }
@@ -23,10 +24,12 @@ impl BulkheadPermit {
 }
 
 impl Guard for BulkheadPermit {
+    #[inline]
     fn resolve(self, _: Result<(), &Error>) {}
 }
 
 impl Drop for BulkheadPermit {
+    #[inline]
     fn drop(&mut self) {
         self.slots.release();
     }

@@ -50,13 +50,17 @@ impl Slots {
     }
 
     /// Takes a slot that is free and that nobody waits for.
+    #[inline]
     pub(super) fn try_take(&self) -> bool {
         self.waiting() == 0 && self.take()
     }
 
+    #[inline]
     pub(super) fn release(self: &Arc<Self>) {
         self.free.fetch_add(1, Ordering::SeqCst);
-        self.hand_on();
+        if self.waiting() > 0 {
+            self.hand_on();
+        }
     }
 
     /// A place in line, unless the line refuses.
@@ -81,10 +85,12 @@ impl Slots {
         self.all - self.free.load(Ordering::SeqCst)
     }
 
+    #[inline]
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::SeqCst)
     }
 
+    #[inline]
     fn take(&self) -> bool {
         self.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |free| free.checked_sub(1)).is_ok()
     }

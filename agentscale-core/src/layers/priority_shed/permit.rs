@@ -13,16 +13,19 @@ pub struct ShedPermit {
 }
 
 impl ShedPermit {
+    #[inline]
     pub(super) fn new(shared: Arc<Shared>, class: usize) -> Self {
         Self { shared, class }
     }
 }
 
 impl Guard for ShedPermit {
+    #[inline]
     fn resolve(self, _: Result<(), &Error>) {}
 }
 
 impl Drop for ShedPermit {
+    #[inline]
     fn drop(&mut self) {
         self.shared.release(self.class);
     }

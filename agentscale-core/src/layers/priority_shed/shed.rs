@@ -80,6 +80,7 @@ impl PriorityShed {
     /// # Errors
     ///
     /// `overloaded` where there is no room for this class.
+    #[inline]
     pub fn try_acquire(&self, priority: Priority) -> Result<ShedPermit> {
         let class = priority as usize;
         if self.shared.admit(class) {
@@ -90,6 +91,7 @@ impl PriorityShed {
     }
 
     /// How many permits are out, of all classes.
+    #[inline]
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight(0) as usize
     }
@@ -107,6 +109,7 @@ impl PriorityShed {
 
 impl Shared {
     /// Takes the place first and looks then, so that two calls cannot both take the last one.
+    #[inline]
     fn admit(&self, class: usize) -> bool {
         let own = &self.classes[class];
         let before = own.calls.fetch_add(ONE_CALL, Ordering::SeqCst);
@@ -122,11 +125,13 @@ impl Shared {
         has_room
     }
 
+    #[inline]
     pub(super) fn release(&self, class: usize) {
         self.classes[class].calls.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Whether the calls in flight, with one of this class that was just counted, are within their bounds.
+    #[inline]
     fn has_room(&self, class: usize) -> bool {
         let limit = self.limit();
         let (headroom, above) = self.classes[class].reserve();
@@ -136,10 +141,12 @@ impl Shared {
     }
 
     /// Of this class and those below it.
+    #[inline]
     fn in_flight(&self, class: usize) -> u32 {
         self.classes[class..].iter().map(Class::in_flight).sum()
     }
 
+    #[inline]
     fn limit(&self) -> u32 {
         let fixed = self.config.max_in_flight;
         self.adaptive.as_ref().map_or(fixed, |adaptive| adaptive.limit().min(fixed))
@@ -167,11 +174,13 @@ impl Shared {
 }
 
 impl Class {
+    #[inline]
     fn in_flight(&self) -> u32 {
         self.calls.load(Ordering::SeqCst) as u32
     }
 
     /// The headroom and the places for the classes above.
+    #[inline]
     fn reserve(&self) -> (u32, u32) {
         let word = self.reserve.load(Ordering::Relaxed);
         ((word >> 32) as u32, word as u32)
