@@ -6,10 +6,12 @@
 //! A *call* asks the stack for readiness, calls it and polls the future. Where nothing else is said the service inside
 //! answers at the first poll. The clock is the processor's counter.
 
+#[allow(dead_code, reason = "shared with benchmarks that compare")]
 #[path = "support/rounds.rs"]
 mod rounds;
 #[path = "support/stack.rs"]
 mod stack;
+#[allow(dead_code, reason = "shared with benchmarks that compare")]
 #[path = "support/table.rs"]
 mod table;
 

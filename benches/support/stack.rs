@@ -18,7 +18,7 @@ use agentscale_core::{Error, Priority, Result};
 
 /// A service that answers at the first poll. What it shares with its clones is behind a pointer, as a client's is.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct AtOnce(Arc<()>);
+pub(crate) struct AtOnce(#[allow(dead_code, reason = "held, not read")] Arc<()>);
 
 impl Service<()> for AtOnce {
     type Response = ();
@@ -36,7 +36,7 @@ impl Service<()> for AtOnce {
 
 /// A service that answers at the second poll.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Later(Arc<()>);
+pub(crate) struct Later(#[allow(dead_code, reason = "held, not read")] Arc<()>);
 
 #[derive(Debug, Default)]
 pub(crate) struct SecondPoll(bool);

@@ -160,10 +160,12 @@ where
     }
 }
 
+#[cold]
 fn full() -> Error {
     Error::new(ErrorKind::Overloaded, "enter the bulkhead")
 }
 
+#[cold]
 fn waited_too_long() -> Error {
     Error::new(ErrorKind::Overloaded, "wait for a slot of the bulkhead")
 }

@@ -9,6 +9,7 @@ mod kameo_fleet;
 mod layers;
 mod memory;
 mod ractor_fleet;
+#[allow(dead_code, reason = "shared with benches/layers.rs")]
 #[path = "../../support/stack.rs"]
 mod stack;
 #[path = "../../support/harness.rs"]

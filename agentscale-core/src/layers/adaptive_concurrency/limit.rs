@@ -73,7 +73,7 @@ impl AdaptiveConcurrency {
             let now = shared.clock.now();
             return Ok(ConcurrencyPermit::new(shared, now, in_flight));
         }
-        Err(Error::new(ErrorKind::Overloaded, "stay within the adaptive limit"))
+        Err(full())
     }
 
     /// How many calls may be in flight now. More may be, for a while after it fell.
@@ -115,4 +115,9 @@ impl Shared {
         let ignored = good && !pressed && self.calm.load(Ordering::Relaxed);
         ignored && self.config.algorithm == ConcurrencyAlgorithm::Aimd
     }
+}
+
+#[cold]
+fn full() -> Error {
+    Error::new(ErrorKind::Overloaded, "stay within the adaptive limit")
 }

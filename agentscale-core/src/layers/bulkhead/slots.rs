@@ -95,6 +95,7 @@ impl Slots {
         self.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |free| free.checked_sub(1)).is_ok()
     }
 
+    #[cold]
     fn hand_on(self: &Arc<Self>) {
         while self.waiting() > 0 && self.take() {
             let now = self.clock.now();

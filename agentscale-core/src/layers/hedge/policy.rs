@@ -89,7 +89,10 @@ impl Hedge {
     #[inline]
     pub fn begin(&self) -> Monotonic {
         let now = self.shared.clock.now();
-        let call = self.shared.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        // Of calls that begin at the same moment one may not be counted: the budget is then smaller, never larger, and no
+        // call pays for an exact count.
+        let call = self.shared.calls.load(Ordering::Relaxed) + 1;
+        self.shared.calls.store(call, Ordering::Relaxed);
         if call >= self.shared.look_at.load(Ordering::Relaxed) {
             self.look_at_answers(now, call);
         }
@@ -142,7 +145,7 @@ impl Hedge {
             let delay = self.shared.latency.percentile(percent, min_samples);
             self.shared.delay.store(delay.map_or(NEVER, saturating_nanos), Ordering::Relaxed);
         }
-        let recent = call - window.calls_before_that;
+        let recent = call.saturating_sub(window.calls_before_that);
         self.shared.look_at.store(call + (recent / 8).max(FEWEST_CALLS), Ordering::Relaxed);
     }
 

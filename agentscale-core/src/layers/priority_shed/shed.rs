@@ -86,7 +86,7 @@ impl PriorityShed {
         if self.shared.admit(class) {
             Ok(ShedPermit::new(self.shared.clone(), class))
         } else {
-            Err(Error::new(ErrorKind::Overloaded, "find room for the priority of a call"))
+            Err(no_room())
         }
     }
 
@@ -135,8 +135,11 @@ impl Shared {
     fn has_room(&self, class: usize) -> bool {
         let limit = self.limit();
         let (headroom, above) = self.classes[class].reserve();
-        let own_and_below = self.in_flight(class);
-        let all = own_and_below + self.classes[..class].iter().map(Class::in_flight).sum::<u32>();
+        let (mut all, mut own_and_below) = (0, 0);
+        for (of, calls) in self.classes.iter().map(Class::in_flight).enumerate() {
+            all += calls;
+            own_and_below += if of < class { 0 } else { calls };
+        }
         all <= limit.saturating_sub(headroom) && own_and_below <= limit.saturating_sub(above)
     }
 
@@ -153,6 +156,7 @@ impl Shared {
     }
 
     /// Whoever finds the lock taken goes on: another call looks already.
+    #[cold]
     fn look_at_the_demand(&self) {
         let mut demand = match self.demand.try_lock() {
             Ok(demand) => demand,
@@ -191,4 +195,9 @@ impl Class {
         let refused = self.refused.load(Ordering::Relaxed);
         Count { admitted: (calls >> 32) as u32, refused, in_flight: calls as u32 }
     }
+}
+
+#[cold]
+fn no_room() -> Error {
+    Error::new(ErrorKind::Overloaded, "find room for the priority of a call")
 }
