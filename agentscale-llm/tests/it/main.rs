@@ -19,3 +19,4 @@ mod openai;
 #[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
 mod server;
 mod simulated;
+mod spoilt;
