@@ -81,3 +81,27 @@ impl Service<()> for Scripted {
 fn unavailable() -> Error {
     Error::new(ErrorKind::Unavailable, "complete")
 }
+
+/// Threads take and drop permits as fast as they can; returns the most that were held at once.
+fn most_held_at_once<P>(try_acquire: impl Fn() -> Result<P> + Sync) -> usize {
+    let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut permits = Vec::new();
+                for step in 0..20_000 {
+                    if let Ok(permit) = try_acquire() {
+                        most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        permits.push(permit);
+                    }
+                    if step % 3 == 0 && !permits.is_empty() {
+                        held.fetch_sub(1, Ordering::SeqCst);
+                        drop(permits.swap_remove(step % permits.len()));
+                    }
+                }
+                held.fetch_sub(permits.len(), Ordering::SeqCst);
+            });
+        }
+    });
+    most.into_inner()
+}

@@ -174,6 +174,14 @@ async fn a_call_that_is_dropped_gives_its_place_back_and_records_nothing() {
 }
 
 #[test]
+fn a_crowd_of_threads_holds_no_more_permits_than_the_limit_allows() {
+    let (_, limit) =
+        manual(&AdaptiveConcurrencyConfig { initial: 5, ..AdaptiveConcurrencyConfig::default() });
+    assert_eq!(super::most_held_at_once(|| limit.try_acquire()), 5);
+    assert_eq!(limit.in_flight(), 0);
+}
+
+#[test]
 fn bounds_that_are_zero_or_absurd_are_invalid_by_name() {
     let good = AdaptiveConcurrencyConfig::default();
     for (field, bad) in [

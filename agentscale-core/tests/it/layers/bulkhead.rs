@@ -132,6 +132,13 @@ fn a_call_that_finds_a_slot_needs_no_runtime() {
 }
 
 #[test]
+fn a_crowd_of_threads_holds_no_more_permits_than_there_are_slots() {
+    let bulkhead = bulkhead(&config(5, 0));
+    assert_eq!(super::most_held_at_once(|| bulkhead.try_acquire()), 5);
+    assert_eq!(bulkhead.in_flight(), 0);
+}
+
+#[test]
 fn bounds_that_are_zero_or_absurd_are_invalid_by_name() {
     let good = config(1, 1);
     for (field, bad) in [

@@ -202,6 +202,13 @@ fn the_class_comes_from_the_request_and_a_dropped_call_gives_its_place_back() {
 }
 
 #[test]
+fn a_crowd_of_threads_holds_no_more_permits_than_there_are_places() {
+    let shed = shed(5);
+    assert_eq!(super::most_held_at_once(|| shed.try_acquire(Priority::Incident)), 5);
+    assert_eq!(shed.in_flight(), 0);
+}
+
+#[test]
 fn bounds_that_are_zero_or_absurd_are_invalid_by_name() {
     let good = PriorityShedConfig::default();
     for (field, bad) in [
