@@ -177,6 +177,9 @@ impl LlmProvider for Deployments {
     }
 
     async fn embed(&self, mut request: EmbeddingRequest) -> Result<Embeddings> {
+        if !self.capabilities().embeddings {
+            return Err(Error::new(ErrorKind::Unsupported, "embed"));
+        }
         let flight = self.start(&request.model)?;
         let Deployment { provider, model } = flight.deployment();
         request.model.clone_from(model);

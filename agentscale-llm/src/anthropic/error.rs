@@ -67,7 +67,7 @@ fn of_message(message: &str) -> ErrorKind {
         ErrorKind::QuotaExceeded
     } else if says(&["blocked by content filtering"]) {
         ErrorKind::ContentRefused
-    } else if says(&["not supported for this model", "does not support"]) {
+    } else if says(&["not supported", "does not support"]) {
         ErrorKind::Unsupported
     } else {
         ErrorKind::InvalidInput

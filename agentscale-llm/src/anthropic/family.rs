@@ -1,5 +1,5 @@
 //! What a model takes, told from its name. The API refuses with status 400 what a model does not take, and has no call
-//! that tells before.
+//! that tells before: `docs/decisions/0009-what-a-model-takes.md`.
 
 use super::{SchemaForm, ThinkingForm};
 

@@ -101,5 +101,7 @@ async fn what_one_cannot_do_none_can() {
     let extractive = Deployment::new(ExtractiveProvider::new(), "extractive");
     let provider = Deployments::new("house-model", [small, extractive]).unwrap();
     assert_eq!(provider.capabilities(), LlmCapabilities::new());
+    let embedding = provider.embed(EmbeddingRequest::new(vec!["lease".into()])).await;
+    assert_eq!(embedding.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(Deployments::new("house-model", []).unwrap_err().kind(), ErrorKind::InvalidInput);
 }

@@ -68,6 +68,13 @@ async fn the_type_of_an_error_decides_its_kind_and_retry() {
             ErrorKind::Unsupported,
             Retry::Never,
         ),
+        (
+            400,
+            invalid,
+            "adaptive thinking is not supported on this model",
+            ErrorKind::Unsupported,
+            Retry::Never,
+        ),
         (401, "authentication_error", "invalid x-api-key", ErrorKind::Unauthenticated, Retry::Never),
         (402, "billing_error", "", ErrorKind::QuotaExceeded, Retry::Never),
         (403, "permission_error", "", ErrorKind::PermissionDenied, Retry::Never),
