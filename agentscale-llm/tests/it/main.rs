@@ -3,6 +3,7 @@
 
 #[cfg(feature = "anthropic")]
 mod anthropic;
+mod bad_input;
 mod conformance;
 mod deployments;
 mod extractive;
