@@ -14,10 +14,10 @@ use crate::answer::check_model;
 
 /// One model that several providers, or one under several names, have deployed.
 ///
-/// A call goes to the deployment with the fewest calls in flight, by turns where several have as few. A stream is in flight
-/// until it ends or is dropped. What a deployment cannot do none can: the capabilities are those that all have. An error is
-/// its deployment's and says which one that was, counted from 0; nothing is tried again at another one, which is the retry
-/// layer's work.
+/// A call goes to the deployment with the fewest calls in flight, by turns where several have as few. A stream is in
+/// flight until it ends or is dropped. What a deployment cannot do none can: the capabilities are those that all have.
+/// An error is its deployment's and says which one that was, counted from 0; nothing is tried again at another one,
+/// which is the retry layer's work.
 ///
 /// ```
 /// use agentscale_core::LlmProviderExt;

@@ -26,15 +26,16 @@ use crate::http::{Api, Client, header_value, read_stream};
 /// `max_tokens` has no room for 1,024 tokens of it, and behind a tool call whose thoughts are not there; temperature and
 /// `top_p` are left out where the model refuses them, and a temperature above 1 is 1. There is no seed.
 ///
-/// Of an answer the tools of the server and their results are passed over, as no request asks for them; a turn that the
-/// server paused ends as one that reached its longest length. Usage counts the tokens of the prompt cache into the input
-/// tokens. Nothing is retried here.
+/// Of an answer the tools of the server and their results are passed over, as no request asks for them; a turn that
+/// the server paused ends as one that reached its longest length. Usage counts the tokens of the prompt cache into the
+/// input tokens. Nothing is retried here.
 ///
 /// # Errors
 /// By the type that the body gave, else by its status: `invalid_input`, `context_too_long`, `unauthenticated`,
 /// `permission_denied`, `quota_exceeded` (never retried), `not_found`, `too_large`, `rate_limited` with its
-/// [`RateLimits`](agentscale_core::llm::RateLimits), `overloaded`, `unavailable`, `unsupported` for what the model does not
-/// take, `content_refused` also for a model that refused to answer. `corrupt` for a body that is not of this API;
+/// [`RateLimits`](agentscale_core::llm::RateLimits), `overloaded`, `unavailable`, `unsupported` for what the model
+/// does not take, `content_refused` also for a model that refused to answer. `corrupt` for a body that is not of this
+/// API;
 /// `deadline_exceeded` beyond [`ConnectionConfig::timeout_ms`](crate::ConnectionConfig::timeout_ms).
 ///
 /// ```no_run

@@ -31,7 +31,8 @@ pub(super) struct ErrorFields {
     details: Option<Vec<Box<RawValue>>>,
 }
 
-/// A body that tells an error, or one that should and does not: HTML of a proxy, or nothing. `now` is when it was written.
+/// A body that tells an error, or one that should and does not: HTML of a proxy, or nothing. `now` is when it was
+/// written.
 #[cfg(feature = "gemini")]
 pub(super) fn from_body(status: u16, body: &[u8], now: SystemTime) -> Error {
     let alone = || serde_json::from_slice::<ErrorFrame>(body).ok();

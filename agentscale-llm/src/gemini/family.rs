@@ -10,8 +10,8 @@ const BY_BUDGET: (u32, u32) = (2, 5);
 /// No less is asked for where the longest answer is short: the least that every model takes.
 const MIN_BUDGET: u32 = 512;
 
-/// How `model` is asked to think; `None` for models that cannot. A budget leaves half of the longest answer to the answer,
-/// as thoughts count into it.
+/// How `model` is asked to think; `None` for models that cannot. A budget leaves half of the longest answer to the
+/// answer, as thoughts count into it.
 pub(super) fn thinking(
     model: &str,
     effort: ReasoningEffort,

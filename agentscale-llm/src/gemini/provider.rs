@@ -18,22 +18,24 @@ use crate::http::{Api, Client, header_value, read_stream};
 
 /// Calls a server that speaks Gemini's generateContent.
 ///
-/// The host's messages become the system instruction; a document is sent as text below its citation in brackets. What the
-/// API signed goes back to it with the call or the thought that it came with; calls that another model made are marked so
-/// that newer models take them. Calls that come without an id get one that is new in the conversation. Any model name is
-/// passed on, with `models/` before it where it names no collection of its own.
+/// The host's messages become the system instruction; a document is sent as text below its citation in brackets. What
+/// the API signed goes back to it with the call or the thought that it came with; calls that another model made are
+/// marked so that newer models take them. Calls that come without an id get one that is new in the conversation. Any
+/// model name is passed on, with `models/` before it where it names no collection of its own.
 ///
-/// A reasoning effort is a budget of tokens or a level as the name of the model tells, and left out for models that do not
-/// think. Where a tool is demanded the schema is left out, as the API takes one of them. Beside contents that are
-/// [stored](agentscale_core::llm::PromptCache::stored) at the provider the system instruction and the tools are those that
-/// were stored with them. Breakpoints of the prompt cache are passed over: the API caches unasked. Nothing is retried here.
+/// A reasoning effort is a budget of tokens or a level as the name of the model tells, and left out for models that do
+/// not think. Where a tool is demanded the schema is left out, as the API takes one of them. Beside contents that are
+/// [stored](agentscale_core::llm::PromptCache::stored) at the provider the system instruction and the tools are those
+/// that were stored with them. Breakpoints of the prompt cache are passed over: the API caches unasked. Nothing is
+/// retried here.
 ///
 /// # Errors
-/// By the name that the body gave, else by its status: `invalid_input`, `context_too_long`, `unauthenticated` (an invalid
-/// key too, which comes with status 400), `permission_denied`, `not_found`, `rate_limited` with the
-/// [`RateLimits`] that were hit (a daily one stays closed until midnight in California), `quota_exceeded` for a limit of
-/// nothing, `overloaded`, `unavailable`, `unsupported`, `content_refused` for a blocked prompt or an answer of which nothing
-/// came. `corrupt` for a body that is not of this API, and for a call that the model spoilt, which may be tried again;
+/// By the name that the body gave, else by its status: `invalid_input`, `context_too_long`, `unauthenticated` (an
+/// invalid key too, which comes with status 400), `permission_denied`, `not_found`, `rate_limited` with the
+/// [`RateLimits`] that were hit (a daily one stays closed until midnight in California), `quota_exceeded` for a limit
+/// of nothing, `overloaded`, `unavailable`, `unsupported`, `content_refused` for a blocked prompt or an answer of
+/// which nothing came. `corrupt` for a body that is not of this API, and for a call that the model spoilt, which may
+/// be tried again;
 /// `deadline_exceeded` beyond [`ConnectionConfig::timeout_ms`](crate::ConnectionConfig::timeout_ms).
 ///
 /// ```no_run
@@ -67,11 +69,13 @@ impl GeminiProvider {
         })
     }
 
-    /// Stores the messages, the tools and their choice at the provider for `ttl`. The name of what is stored stands for them
-    /// in later requests to the same model, see [`PromptCache::with_stored`](agentscale_core::llm::PromptCache::with_stored).
+    /// Stores the messages, the tools and their choice at the provider for `ttl`. The name of what is stored stands
+    /// for them in later requests to the same model, see
+    /// [`PromptCache::with_stored`](agentscale_core::llm::PromptCache::with_stored).
     ///
     /// # Errors
-    /// As for [`complete`](LlmProvider::complete); `invalid_input` also for contents of fewer tokens than the model stores.
+    /// As for [`complete`](LlmProvider::complete); `invalid_input` also for contents of fewer tokens than the model
+    /// stores.
     pub async fn create_cached_content(
         &self,
         request: &CompletionRequest,

@@ -1,13 +1,14 @@
-use agentscale_core::llm::{CompletionEvent, FinishReason, Usage};
-use agentscale_core::{Error, ErrorKind, Json, Result, Retry};
+use agentscale_core::llm::{CompletionEvent, FinishReason};
+use agentscale_core::{Json, Result};
 use serde::Serialize;
 
 use super::{API_NAME, OWN_ID, error, wire};
 use crate::decode::{self, Draft, EventReader, corrupt};
-use crate::refusal::is_code;
 use crate::sse::SseEvent;
+use finish::{end, usage};
 use partial_args::PartialArgs;
 
+mod finish;
 mod partial_args;
 
 /// Reads the chunks of an answer, or the whole of it.
@@ -203,42 +204,4 @@ impl GenerateReader {
             told.tool_use_prompt_token_count.or(all.tool_use_prompt_token_count);
         draft.set_usage(usage(all));
     }
-}
-
-/// The prompt's count has the cached tokens in it, that of the answer has not the thoughts.
-fn usage(told: &wire::Usage) -> Usage {
-    let count = |count: Option<u64>| count.unwrap_or(0);
-    let thoughts = count(told.thoughts_token_count);
-    let input = count(told.prompt_token_count).saturating_add(count(told.tool_use_prompt_token_count));
-    Usage::new(input, count(told.candidates_token_count).saturating_add(thoughts))
-        .with_cached(count(told.cached_content_token_count))
-        .with_reasoning(thoughts)
-}
-
-/// The reasons of <https://ai.google.dev/api/generate-content#FinishReason>. One that this version does not know ended the
-/// answer as any other.
-fn end(reason: &str, draft: &mut Draft) -> Result<()> {
-    match reason {
-        "MAX_TOKENS" => draft.end(FinishReason::Length),
-        "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "OTHER" => {
-            draft.refuse();
-            draft.end(FinishReason::ContentFilter);
-        }
-        // The model's own slip: the next answer may be well.
-        "MALFORMED_FUNCTION_CALL" | "MALFORMED_RESPONSE" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" => {
-            return Err(no_answer(ErrorKind::Corrupt, reason).with_retry(Retry::Later));
-        }
-        "MISSING_THOUGHT_SIGNATURE" => return Err(no_answer(ErrorKind::InvalidInput, reason)),
-        _ if reason.starts_with("IMAGE_") || reason == "NO_IMAGE" => {
-            draft.refuse();
-            draft.end(FinishReason::ContentFilter);
-        }
-        _ => draft.end(FinishReason::Stop),
-    }
-    Ok(())
-}
-
-fn no_answer(kind: ErrorKind, reason: &str) -> Error {
-    let error = Error::new(kind, "read completion");
-    if is_code(reason) { error.with_context("reason", reason) } else { error }
 }

@@ -6,8 +6,8 @@ use agentscale_core::llm::{CompletionRequest, ResponseFormat, ToolChoice, ToolSp
 
 use super::family;
 
-/// The body of a request for an answer. What is stored at the provider has its own system prompt and tools, beside which
-/// the API takes no others.
+/// The body of a request for an answer. What is stored at the provider has its own system prompt and tools, beside
+/// which the API takes no others.
 pub(super) fn generate<'a>(request: &'a CompletionRequest, model: &str) -> Result<wire::GenerateRequest<'a>> {
     let stored = request.prompt_cache.stored.as_deref();
     let mut prompt = prompt(request, model)?;

@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Reads the one date format that RFC 9110 lets servers send, `Sun, 06 Nov 1994 08:49:37 GMT`; `None` for anything else.
+/// Reads the one date format that RFC 9110 lets servers send, `Sun, 06 Nov 1994 08:49:37 GMT`; `None` for anything
+/// else.
 pub fn parse_http_date(text: &str) -> Option<SystemTime> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -20,8 +21,8 @@ pub fn parse_http_date(text: &str) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// Reads a date of RFC 3339, `1994-11-06T08:49:37.5Z` or with an offset such as `+01:00`; `None` for anything else and for
-/// years before 1970. Of a fraction nine digits count.
+/// Reads a date of RFC 3339, `1994-11-06T08:49:37.5Z` or with an offset such as `+01:00`; `None` for anything else and
+/// for years before 1970. Of a fraction nine digits count.
 pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
     let bytes = text.trim().as_bytes();
     let (date, rest) = bytes.split_at_checked(19)?;

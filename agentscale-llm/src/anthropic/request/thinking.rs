@@ -37,14 +37,18 @@ fn budget(effort: ReasoningEffort, max_tokens: u32) -> Option<Thinking> {
     (budget_tokens < max_tokens).then_some(Thinking::Enabled { budget_tokens })
 }
 
-/// With a budget the API refuses a demanded tool, and a conversation that goes on behind a tool call without the thoughts
-/// that led to it, as one that another provider began. The demand and the conversation stand; the thinking is a wish.
+/// With a budget the API refuses a demanded tool, and a conversation that goes on behind a tool call without the
+/// thoughts that led to it, as one that another provider began. The demand and the conversation stand; the thinking is
+/// a wish.
 fn can_have_budget(request: &CompletionRequest, tool_choice: Option<&ToolChoice<'_>>) -> bool {
     let demands_tool = matches!(tool_choice, Some(ToolChoice::Any | ToolChoice::Tool { .. }));
     let last = request.messages.iter().rfind(|message| message.role == Role::Assistant);
+    let is_signed = |part: &Content| match part {
+        Content::Reasoning(reasoning) => reasoning.opaque_of(API_NAME).is_some(),
+        _ => false,
+    };
     let calls_unthought = last.is_some_and(|message| {
-        let thought = |part: &Content| matches!(part, Content::Reasoning(reasoning) if reasoning.opaque_of(API_NAME).is_some());
-        message.tool_calls().next().is_some() && !message.content.iter().any(thought)
+        message.tool_calls().next().is_some() && !message.content.iter().any(is_signed)
     });
     !demands_tool && !calls_unthought
 }

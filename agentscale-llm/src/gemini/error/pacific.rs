@@ -15,8 +15,8 @@ pub(super) fn until_midnight(now: SystemTime) -> Duration {
     Duration::from_secs(midnight - seconds)
 }
 
-/// Seconds that Californian clocks are behind UTC: an hour less from 10:00 UTC on the second Sunday of March to 9:00 UTC on
-/// the first one of November.
+/// Seconds that Californian clocks are behind UTC: an hour less from 10:00 UTC on the second Sunday of March to 9:00
+/// UTC on the first one of November.
 fn behind_utc(seconds: u64) -> u64 {
     let year = 1970 + seconds / DAY * 400 / 146_097;
     let sunday = |month, nth: u64| {
