@@ -62,7 +62,7 @@ impl MessageReader {
             return Err(corrupt("an event behind the end"));
         }
         match &*event.kind {
-            "message_start" => self.start(event.message.unwrap_or_default(), draft, events),
+            "message_start" => self.start(*event.message.unwrap_or_default(), draft, events),
             "content_block_start" => {
                 self.open_block(event.index, &event.content_block.unwrap_or_default(), draft, events)
             }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::error::ErrorFields;
 use crate::decode::Text;
 
-/// An event of a stream.
+/// An event of a stream. What few events have is boxed: each event is moved several times as it is read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Event<'a> {
@@ -14,9 +14,9 @@ pub(super) struct Event<'a> {
     pub(super) kind: Text<'a>,
     pub(super) index: u32,
     #[serde(borrow)]
-    pub(super) message: Option<Message<'a>>,
+    pub(super) message: Option<Box<Message<'a>>>,
     #[serde(borrow)]
-    pub(super) content_block: Option<Block<'a>>,
+    pub(super) content_block: Option<Box<Block<'a>>>,
     #[serde(borrow)]
     pub(super) delta: Option<Delta<'a>>,
     pub(super) usage: Option<Usage>,

@@ -13,9 +13,14 @@ use crate::http::read_stream;
 
 /// Calls a server that speaks OpenAI's chat completions.
 ///
-/// A document of the conversation is sent as text below its citation in brackets. Any model name is passed on. Nothing
-/// is retried here: that is the retry layer's work, and the errors carry what it needs, `retry_after` and whether the
-/// server wants the request again.
+/// A document of the conversation is sent as text below its citation in brackets, an image by its address or inline. Any
+/// model name is passed on; effort is left out for OpenAI's models that do not think. What a compatible server tells of
+/// its thoughts goes back to it with the calls that followed from them.
+///
+/// The limits that the server names go with answers, streams and refusals as
+/// [`RateLimits`](agentscale_core::llm::RateLimits); a day that is used up stays so until its reset. Nothing is retried
+/// here: that is the retry layer's work, and the errors carry what it needs, `retry_after` and whether the server wants
+/// the request again.
 ///
 /// # Errors
 /// By the server's own code where it gave one, else by its status: `unauthenticated`, `permission_denied`,

@@ -76,7 +76,7 @@ impl ChatReader {
         draft: &mut Draft,
         events: &mut Vec<CompletionEvent>,
     ) -> Result<()> {
-        let delta = choice.delta.or(choice.message).unwrap_or_default();
+        let delta = choice.delta.or(choice.message.map(|message| *message)).unwrap_or_default();
         for (thought, field) in [delta.reasoning_content, delta.reasoning].into_iter().zip(THOUGHT_FIELDS) {
             if let Some(thought) = thought.filter(|thought| !thought.is_empty()) {
                 self.add_thought(thought.into_string(), field, draft, events)?;

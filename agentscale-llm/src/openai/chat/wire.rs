@@ -24,7 +24,8 @@ pub(crate) struct Choice<'a> {
     #[serde(borrow)]
     pub(crate) delta: Option<Delta<'a>>,
     #[serde(borrow)]
-    pub(crate) message: Option<Delta<'a>>,
+    /// Boxed, as chunks have none and are moved several times as they are read.
+    pub(crate) message: Option<Box<Delta<'a>>>,
     #[serde(borrow)]
     pub(crate) finish_reason: Option<Text<'a>>,
 }

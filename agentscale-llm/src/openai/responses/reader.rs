@@ -93,7 +93,7 @@ impl ResponseReader {
                 Ok(())
             }
             "response.completed" | "response.incomplete" | "response.failed" => {
-                self.finish(kind, event.response.unwrap_or_default(), draft, events)
+                self.finish(kind, *event.response.unwrap_or_default(), draft, events)
             }
             _ => Ok(()),
         }

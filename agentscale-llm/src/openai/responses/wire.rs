@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::decode::Text;
 use crate::openai::error::ErrorBody;
 
-/// An event of a stream.
+/// An event of a stream. What few events have is boxed: each event is moved several times as it is read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Event<'a> {
@@ -23,7 +23,7 @@ pub(super) struct Event<'a> {
     #[serde(borrow)]
     pub(super) item: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) response: Option<Response<'a>>,
+    pub(super) response: Option<Box<Response<'a>>>,
 }
 
 /// What an event is, where the rest of it is of another shape than is known.
