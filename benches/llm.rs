@@ -1,9 +1,13 @@
 //! What a provider's client and the gateway add to a bare `reqwest` call, at the simulator of model APIs.
 //!
 //! `cargo bench --bench llm [-- SECONDS ROUNDS]`. The simulator runs as a process of its own on loopback, with one
-//! thread a core and no delays; so many callers post the same short conversation for so long. *bare* posts bytes that
-//! were encoded before and reads bytes that nobody decodes; *client* is `OpenAiProvider`; *gateway* is a `Gateway` over
-//! one key of it. They take turns within each round, on the same runtime. *First token*: streams of a simulator that
+//! thread a core; so many callers post the same short conversation for so long. *bare* posts bytes that were encoded
+//! before and reads bytes that nobody decodes; *client* is `OpenAiProvider`; *gateway* is a `Gateway` over one key of it.
+//! They take turns within each round, on the same runtime.
+//!
+//! *Added*: what a call takes longer. Where many call, the simulator waits before it answers, so that the two cores have
+//! time left: of callers who fill them each would wait for the work of all others. *Throughput* is with cores that are
+//! full. *First token*: streams of a simulator that
 //! waits five milliseconds before it; what is measured is the time until the first part of the answer is there, beside
 //! bare `reqwest`'s until the first bytes that hold one.
 
@@ -20,7 +24,10 @@ use agentscale_llm::openai::OpenAiConfig;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const CALLERS: [usize; 3] = [1, 64, 512];
+/// How many call, and how long the simulator waits before each answer, in milliseconds.
+const ADDED: [(usize, u64); 3] = [(1, 0), (64, 20), (512, 100)];
+
+const THROUGHPUT_CALLERS: usize = 64;
 
 /// What the simulator waits before the first token of a stream.
 const FIRST_TOKEN: Duration = Duration::from_millis(5);
@@ -51,49 +58,70 @@ struct Bare {
     streamed: Vec<u8>,
 }
 
+const NAMES: [&str; 3] = ["bare", "client", "gateway"];
+
 /// The latencies of one way in one round, in seconds, sorted.
 type Latencies = Vec<f64>;
 
 async fn added(time: Duration, rounds: usize) -> Result<(), Failure> {
-    let simulator =
-        Simulator::start(r#"{"latency": {"first_token_ms": 0, "tokens_per_second": 0, "jitter": 0}}"#)?;
-    let ways = Ways::new(&simulator.url)?;
-    println!("\n| callers | way | calls/s | p50 | p99 | p50 added | p99 added | calls/s beside bare |");
-    println!("|---|---|---|---|---|---|---|---|");
-    for callers in CALLERS {
-        let mut all: [Vec<Latencies>; 3] = Default::default();
-        for round in 0..=rounds {
-            let measured = [
-                load(callers, time, || ways.bare.complete()).await?,
-                load(callers, time, || client(&ways.client)).await?,
-                load(callers, time, || client(&ways.gateway)).await?,
-            ];
-            // The first round warms up.
-            for (way, latencies) in all.iter_mut().zip(measured).filter(|_| round > 0) {
-                way.push(latencies);
-            }
-        }
-        print_added(callers, time, &all);
+    println!("\n| callers | way | p50 | p99 | p50 added | p99 added |\n|---|---|---|---|---|---|");
+    for (callers, wait) in ADDED {
+        let all = measure(callers, wait, time, rounds).await?;
+        print_added(callers, &all);
     }
+    println!("\n| callers | way | calls/s | beside bare |\n|---|---|---|---|");
+    let all = measure(THROUGHPUT_CALLERS, 0, time, rounds).await?;
+    print_throughput(THROUGHPUT_CALLERS, time, &all);
     Ok(())
 }
 
-fn print_added(callers: usize, time: Duration, all: &[Vec<Latencies>; 3]) {
+/// The rounds of each way.
+async fn measure(
+    callers: usize,
+    wait_ms: u64,
+    time: Duration,
+    rounds: usize,
+) -> Result<[Vec<Latencies>; 3], Failure> {
+    let script =
+        format!(r#"{{"latency": {{"first_token_ms": {wait_ms}, "tokens_per_second": 0, "jitter": 0}}}}"#);
+    let simulator = Simulator::start(&script)?;
+    let ways = Ways::new(&simulator.url)?;
+    let mut all: [Vec<Latencies>; 3] = Default::default();
+    for round in 0..=rounds {
+        let measured = [
+            load(callers, time, || ways.bare.complete()).await?,
+            load(callers, time, || client(&ways.client)).await?,
+            load(callers, time, || client(&ways.gateway)).await?,
+        ];
+        // The first round warms up.
+        for (way, latencies) in all.iter_mut().zip(measured).filter(|_| round > 0) {
+            way.push(latencies);
+        }
+    }
+    Ok(all)
+}
+
+fn print_added(callers: usize, all: &[Vec<Latencies>; 3]) {
     let at = |way: &[Latencies], share: f64| median(way.iter().map(|round| quantile(round, share)).collect());
-    let rate =
-        |way: &[Latencies]| median(way.iter().map(|round| round.len() as f64 / time.as_secs_f64()).collect());
     let [bare, ..] = all;
-    for (name, way) in ["bare", "client", "gateway"].into_iter().zip(all) {
+    for (name, way) in NAMES.into_iter().zip(all) {
         let added = |share| (at(way, share) - at(bare, share)) * 1e6;
         println!(
-            "| {callers} | {name} | {:.0} | {:.0} us | {:.0} us | {:.1} us | {:.1} us | {:.2} |",
-            rate(way),
+            "| {callers} | {name} | {:.0} us | {:.0} us | {:.1} us | {:.1} us |",
             at(way, 0.5) * 1e6,
             at(way, 0.99) * 1e6,
             added(0.5),
             added(0.99),
-            rate(way) / rate(bare),
         );
+    }
+}
+
+fn print_throughput(callers: usize, time: Duration, all: &[Vec<Latencies>; 3]) {
+    let rate =
+        |way: &[Latencies]| median(way.iter().map(|round| round.len() as f64 / time.as_secs_f64()).collect());
+    let [bare, ..] = all;
+    for (name, way) in NAMES.into_iter().zip(all) {
+        println!("| {callers} | {name} | {:.0} | {:.2} |", rate(way), rate(way) / rate(bare));
     }
 }
 
@@ -112,7 +140,7 @@ async fn first_token(calls: usize) -> Result<(), Failure> {
     println!(
         "\n| first token, one caller | p50 beyond the simulator's | p99 beyond the simulator's |\n|---|---|---|"
     );
-    for (name, mut way) in ["bare", "client", "gateway"].into_iter().zip(all) {
+    for (name, mut way) in NAMES.into_iter().zip(all) {
         way.sort_by(f64::total_cmp);
         let beyond = |share| (quantile(&way, share) - FIRST_TOKEN.as_secs_f64()) * 1e6;
         println!("| {name} | {:.0} us | {:.0} us |", beyond(0.5), beyond(0.99));
