@@ -27,6 +27,7 @@
 //! | `openai` | `OpenAiProvider`, `OpenAiResponsesProvider`: chat completions, responses and embeddings of OpenAI and compatible servers |
 //!
 //! [`Gateway`](gateway::Gateway) makes one provider of many: keys with limits, a line, the next provider where one fails.
+//! [`ResponseCache`](cache::ResponseCache) answers the same request as before.
 //!
 //! What a provider takes of a request:
 //!
@@ -40,6 +41,7 @@
 
 mod answer;
 pub mod anthropic;
+pub mod cache;
 pub mod decode;
 pub mod deployments;
 pub mod extractive;

@@ -40,7 +40,7 @@ pub(crate) fn request_bytes(request: &CompletionRequest) -> u64 {
     (parts.chain(tools).sum::<usize>() + schema) as u64
 }
 
-fn part_bytes(part: &Content) -> usize {
+pub(crate) fn part_bytes(part: &Content) -> usize {
     match part {
         Content::Text { text } | Content::ToolResult { text, .. } => text.len(),
         Content::Document { citation, text } => citation.len() + text.len(),

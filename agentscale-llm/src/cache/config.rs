@@ -1,0 +1,32 @@
+use agentscale_core::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+/// How long and how much a [`ResponseCache`](super::ResponseCache) keeps (row O5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ResponseCacheConfig {
+    /// How long an answer is given, in milliseconds; 600,000.
+    pub ttl_ms: u64,
+    /// How many bytes all answers may take; 64 MiB. The least used go first.
+    pub max_bytes: u64,
+}
+
+impl Default for ResponseCacheConfig {
+    fn default() -> Self {
+        Self { ttl_ms: 600_000, max_bytes: 64 << 20 }
+    }
+}
+
+impl ResponseCacheConfig {
+    pub(super) fn check(&self) -> Result<()> {
+        for (field, value) in [("ttl_ms", self.ttl_ms), ("max_bytes", self.max_bytes)] {
+            if value == 0 {
+                return Err(Error::new(ErrorKind::InvalidInput, "set up a response cache")
+                    .with_context("field", field)
+                    .with_context("reason", "zero"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+
+use super::Key;
+
+/// Lets one of those who ask the same go at a time.
+#[derive(Debug, Default)]
+pub(super) struct SingleFlight {
+    turns: Arc<Mutex<HashMap<Key, Weak<Turn<()>>>>>,
+}
+
+/// The turn of the first. The next has it when this one goes, however it ended.
+#[derive(Debug)]
+pub(super) struct First {
+    key: Key,
+    turns: Arc<Mutex<HashMap<Key, Weak<Turn<()>>>>>,
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl SingleFlight {
+    /// Waits until no one before is on its way with the same.
+    pub(super) async fn enter(&self, key: Key) -> First {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
+                let turn = Arc::new(Turn::new(()));
+                turns.insert(key, Arc::downgrade(&turn));
+                turn
+            })
+        };
+        // Dropped while it waits, it leaves the line; who holds the turn clears the place.
+        let turn = turn.lock_owned().await;
+        First { key, turns: Arc::clone(&self.turns), turn: Some(turn) }
+    }
+}
+
+impl Drop for First {
+    fn drop(&mut self) {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        self.turn = None;
+        if turns.get(&self.key).is_some_and(|turn| turn.strong_count() == 0) {
+            turns.remove(&self.key);
+        }
+    }
+}
