@@ -42,6 +42,7 @@ use estimate::Estimates;
 use key::Tokens;
 use line::Line;
 use queue::Pending;
+use route::AsksFor;
 use table::Table;
 
 use crate::tokens::{estimate_tokens, request_bytes};
@@ -50,7 +51,7 @@ use crate::tokens::{estimate_tokens, request_bytes};
 ///
 /// A call goes to a key with room for it: of the requests, tokens and calls in flight that it may use, an estimate is
 /// taken before and settled after. Where the first provider has no room or does not work, the next of the model does;
-/// where none has, the call waits in line: by class ([`CallContext::priority`](agentscale_core::llm::CallContext)),
+/// where none has, the call waits in line, and goes to the overflow of its model when the line stays long: by class ([`CallContext::priority`](agentscale_core::llm::CallContext)),
 /// fairly between tenants by tokens, within a tenant the earliest deadline first. Calls of one session go to one key
 /// while it has room, so that the provider's prompt cache is found again.
 ///
@@ -154,7 +155,7 @@ impl Gateway {
         }
         check_window(route, tokens)?;
         let route = Arc::clone(route);
-        Call::new(shared, table, route, context, tokens, request_bytes(request))
+        Call::new(shared, table, route, context, (AsksFor::Answer, tokens), request_bytes(request))
     }
 
     /// The same request for the model that answers what `call`'s refuses.
@@ -234,7 +235,7 @@ impl LlmProvider for Gateway {
         let route = Arc::clone(table.route(&request.model, tenant)?);
         let input = request.texts.iter().map(|text| estimate_tokens(text)).sum();
         let tokens = Tokens { input, output: 0 };
-        let mut call = Call::new(shared, table, route, context, tokens, 0)?;
+        let mut call = Call::new(shared, table, route, context, (AsksFor::Vectors, tokens), 0)?;
         loop {
             let placed = call.place().await?;
             let sent = request.clone().with_model(call.model_at(&placed));

@@ -48,6 +48,7 @@ pub struct ProviderKey {
 pub struct GatewayModel {
     name: String,
     targets: Vec<(String, String)>,
+    overflow: Vec<(String, String)>,
     context_window: Option<u32>,
     max_output_tokens: Option<u32>,
     long_context: Option<String>,
@@ -239,6 +240,7 @@ impl GatewayModel {
         Self {
             name: name.into(),
             targets: Vec::new(),
+            overflow: Vec::new(),
             context_window: None,
             max_output_tokens: None,
             long_context: None,
@@ -246,10 +248,19 @@ impl GatewayModel {
         }
     }
 
-    /// Adds where it is called: a pool, and the model's name there. The first that has room and works is taken.
+    /// Adds where it is called: a pool, and the model's name there. The first that has room and works is taken. Embeddings
+    /// go only to where the model has the same name as in the first.
     #[must_use]
     pub fn via(mut self, pool: impl Into<String>, model: impl Into<String>) -> Self {
         self.targets.push((pool.into(), model.into()));
+        self
+    }
+
+    /// Adds where calls go that have waited in a line of [`GatewayConfig::overflow_pending`] calls for
+    /// [`GatewayConfig::overflow_after_ms`]: a model on machines of the host's own (row K4d).
+    #[must_use]
+    pub fn overflowing_to(mut self, pool: impl Into<String>, model: impl Into<String>) -> Self {
+        self.overflow.push((pool.into(), model.into()));
         self
     }
 
@@ -285,8 +296,9 @@ impl GatewayModel {
         if self.targets.is_empty() {
             return Err(refused("model", &self.name, "has no pool"));
         }
+        let regular = self.targets.len();
         let mut targets = Vec::new();
-        for (pool, model) in self.targets {
+        for (pool, model) in self.targets.into_iter().chain(self.overflow) {
             let found =
                 pools.get(&pool).ok_or_else(|| refused("pool", &pool, "is named and does not exist"))?;
             targets.push(Target { pool: Arc::clone(found), model });
@@ -294,6 +306,7 @@ impl GatewayModel {
         Ok(Route {
             model: self.name,
             targets,
+            regular,
             context_window: self.context_window,
             max_output: self.max_output_tokens.unwrap_or(max_output),
             long_context: self.long_context,

@@ -9,7 +9,7 @@ use super::Shared;
 use super::key::Tokens;
 use super::queue::Standing;
 use super::reservation::Rest;
-use super::route::{Placed, Route, Tried, Wish};
+use super::route::{AsksFor, Placed, Route, Tried, Wish};
 use super::table::Table;
 use super::verdict::{Verdict, judge};
 
@@ -34,9 +34,10 @@ impl Call {
         table: Arc<Table>,
         route: Arc<Route>,
         context: &CallContext,
-        tokens: Tokens,
+        wanted: (AsksFor, Tokens),
         input_bytes: u64,
     ) -> Result<Self> {
+        let (asks_for, tokens) = wanted;
         let ends = ends(shared, context)?;
         let session = context.session.as_deref().map(|session| shared.hash(session));
         let weight = table.weight(context.tenant.as_ref());
@@ -45,7 +46,7 @@ impl Call {
             shared: Arc::clone(shared),
             table,
             route,
-            wish: Wish { tenant: context.tenant.clone(), session, tokens },
+            wish: Wish { tenant: context.tenant.clone(), session, tokens, asks_for },
             tried: Tried::default(),
             standing: Standing { class: context.priority, weight, ends, max_wait },
             input_bytes,

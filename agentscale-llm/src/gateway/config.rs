@@ -16,6 +16,10 @@ pub struct GatewayConfig {
     pub age_after_ms: u64,
     /// The longest wait in line of a call without a deadline, in milliseconds; 60,000.
     pub max_wait_ms: u64,
+    /// With as many calls in line, and for as long as there are, models may overflow; 100 (row K4d).
+    pub overflow_pending: usize,
+    /// How long the line has to be as long before they do, in milliseconds; 30,000.
+    pub overflow_after_ms: u64,
     /// How many times one call is sent at most, each time by another key or provider; 3.
     pub max_attempts: u32,
     /// How long a key rests that its provider does not accept or whose quota is used up, in milliseconds, where the
@@ -39,6 +43,8 @@ impl Default for GatewayConfig {
             reject_above: 1_000,
             age_after_ms: 10_000,
             max_wait_ms: 60_000,
+            overflow_pending: 100,
+            overflow_after_ms: 30_000,
             max_attempts: 3,
             quarantine_ms: 600_000,
             cool_down_ms: 1_000,
@@ -60,6 +66,7 @@ impl GatewayConfig {
         let zero = [
             ("age_after_ms", self.age_after_ms == 0),
             ("max_wait_ms", self.max_wait_ms == 0),
+            ("overflow_pending", self.overflow_pending == 0),
             ("max_attempts", self.max_attempts == 0),
             ("probe_every_ms", self.probe_every_ms == 0),
             ("failures_to_leave", self.failures_to_leave == 0),
@@ -75,6 +82,11 @@ impl GatewayConfig {
 
     pub(super) fn line(&self) -> LineConfig {
         let age_after = Duration::from_millis(self.age_after_ms);
-        LineConfig { reject_above: self.reject_above, age_after }
+        LineConfig {
+            reject_above: self.reject_above,
+            age_after,
+            long: self.overflow_pending,
+            long_for: Duration::from_millis(self.overflow_after_ms),
+        }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Line<T> {
     deadlines: BTreeSet<(Monotonic, Ticket)>,
     next_number: u64,
     len: usize,
+    /// Since when it has been long.
+    long_since: Option<Monotonic>,
 }
 
 type Lane<T> = [Class<T>; CLASSES.len()];
@@ -34,6 +36,10 @@ pub(crate) struct LineConfig {
     pub(crate) reject_above: usize,
     /// After this wait a call stands with the next higher class.
     pub(crate) age_after: Duration,
+    /// From as many calls on the line is long.
+    pub(crate) long: usize,
+    /// How long it has to be so before that counts.
+    pub(crate) long_for: Duration,
 }
 
 /// A call that waits.
@@ -71,7 +77,14 @@ const CLASSES: [Priority; 6] = [
 
 impl<T> Line<T> {
     pub(crate) fn new(config: LineConfig) -> Self {
-        Self { config, lanes: BTreeMap::new(), deadlines: BTreeSet::new(), next_number: 0, len: 0 }
+        Self {
+            config,
+            lanes: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            next_number: 0,
+            len: 0,
+            long_since: None,
+        }
     }
 
     pub(crate) fn set_config(&mut self, config: LineConfig) {
@@ -80,6 +93,11 @@ impl<T> Line<T> {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether the line has been long for long, without a break.
+    pub(crate) fn is_long(&self, now: Monotonic) -> bool {
+        self.long_since.is_some_and(|since| now.since(since) >= self.config.long_for)
     }
 
     /// Lets a call wait. Where the line is full the lowest class loses its last: it is given back beside the ticket,
@@ -100,6 +118,9 @@ impl<T> Line<T> {
         let ticket = Ticket { lane: waiting.lane, class, number: self.next_number };
         self.next_number += 1;
         self.len += 1;
+        if self.len >= self.config.long {
+            self.long_since.get_or_insert(now);
+        }
         self.deadlines.extend(waiting.deadline.map(|deadline| (deadline, ticket)));
         let lane =
             self.lanes.entry(waiting.lane).or_insert_with(|| std::array::from_fn(|_| Class::default()));
@@ -169,6 +190,9 @@ impl<T> Line<T> {
 
     fn left(&mut self, ticket: Ticket, waiting: &Waiting<T>) {
         self.len -= 1;
+        if self.len < self.config.long {
+            self.long_since = None;
+        }
         if let Some(deadline) = waiting.deadline {
             self.deadlines.remove(&(deadline, ticket));
         }

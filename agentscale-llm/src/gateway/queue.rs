@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::line::{Line, LineConfig, Ticket, Waiting};
 use super::pool::NoKey;
-use super::route::{Placed, Route, Tried, Wish};
+use super::route::{Overflow, Placed, Route, Tried, Wish};
 
 /// A call that waits for a place on a key.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Shared {
         tried: &Tried,
         standing: Standing,
     ) -> Result<Placed> {
-        let soonest = match route.place(wish, tried, &self.desk) {
+        let soonest = match route.place(wish, tried, Overflow::Closed, &self.desk) {
             // Who comes now does not overtake those who wait.
             Ok(placed) if self.desk.waiting() == 0 => return Ok(placed),
             Ok(_) => Some(Duration::ZERO),
@@ -107,9 +107,10 @@ impl Shared {
         while let Some(late) = line.expired(now) {
             refuse(late, Error::new(ErrorKind::DeadlineExceeded, "wait in the gateway's line"));
         }
+        let overflow = if line.is_long(now) { Overflow::Open } else { Overflow::Closed };
         while let Some((waiting, placed)) = line.next(now, |waiting| {
             let Pending { route, wish, tried, .. } = &waiting.item;
-            match route.place(wish, tried, &self.desk) {
+            match route.place(wish, tried, overflow, &self.desk) {
                 Ok(placed) => Some(Ok(placed)),
                 // A reload, or a rest, has taken the last key away.
                 Err(NoKey::NoneServes) => Some(Err(none_serves(route))),

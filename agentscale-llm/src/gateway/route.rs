@@ -15,6 +15,8 @@ pub(crate) struct Route {
     pub(crate) model: String,
     /// In order: a later one is tried where no earlier one has room or works.
     pub(crate) targets: Vec<Target>,
+    /// How many of the targets are tried at any time; those behind them take what overflows.
+    pub(crate) regular: usize,
     /// Tokens of input and output together.
     pub(crate) context_window: Option<u32>,
     /// The longest answer of calls that name none.
@@ -38,6 +40,22 @@ pub(crate) struct Wish {
     pub(crate) tenant: Option<Tenant>,
     pub(crate) session: Option<u64>,
     pub(crate) tokens: Tokens,
+    pub(crate) asks_for: AsksFor,
+}
+
+/// What a call wants of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AsksFor {
+    Answer,
+    /// Vectors of two models do not compare: none but the same will do.
+    Vectors,
+}
+
+/// Whether the line has been so long for so long that calls may go where they would not go otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overflow {
+    Open,
+    Closed,
 }
 
 /// What this call was tried with before.
@@ -56,10 +74,18 @@ pub(crate) struct Placed {
 
 impl Route {
     /// The first target with room.
-    pub(crate) fn place(&self, wish: &Wish, tried: &Tried, desk: &Arc<Desk>) -> Result<Placed, NoKey> {
+    pub(crate) fn place(
+        &self,
+        wish: &Wish,
+        tried: &Tried,
+        overflow: Overflow,
+        desk: &Arc<Desk>,
+    ) -> Result<Placed, NoKey> {
         let mut no_key = NoKey::NoneServes;
-        for (target, Target { pool, .. }) in self.targets.iter().enumerate() {
-            if tried.targets.contains(&target) {
+        for (target, Target { pool, model }) in self.targets.iter().enumerate() {
+            let is_closed = target >= self.regular && overflow == Overflow::Closed;
+            let is_other = wish.asks_for == AsksFor::Vectors && *model != self.targets[0].model;
+            if is_closed || is_other || tried.targets.contains(&target) {
                 continue;
             }
             match pool.reserve(wish.tenant.as_ref(), wish.session, wish.tokens, &tried.keys, desk) {
@@ -74,7 +100,7 @@ impl Route {
     /// Calls with the same lane wait for the same keys.
     pub(crate) fn lane(&self, tenant: Option<&Tenant>) -> u64 {
         let mut hasher = DefaultHasher::new();
-        for target in &self.targets {
+        for target in &self.targets[..self.regular] {
             for key in target.pool.keys().iter().filter(|key| key.serves(tenant)) {
                 key.id().hash(&mut hasher);
             }
@@ -84,7 +110,10 @@ impl Route {
 
     /// How many tokens a minute flow into the limits of the keys that serve `tenant`; `None` without limits.
     pub(crate) fn tokens_per_minute(&self, tenant: Option<&Tenant>) -> Option<u64> {
-        let keys = self.targets.iter().flat_map(|target| target.pool.keys()).filter(|key| key.serves(tenant));
+        let keys = self.targets[..self.regular]
+            .iter()
+            .flat_map(|target| target.pool.keys())
+            .filter(|key| key.serves(tenant));
         keys.map(|key| key.quota().tokens_per_minute())
             .try_fold(0_u64, |sum, rate| Some(sum.saturating_add(rate?)))
     }

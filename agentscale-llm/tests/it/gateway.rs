@@ -4,6 +4,7 @@ mod failover;
 mod limits;
 mod line;
 mod names;
+mod overflow;
 mod reload;
 mod scene;
 

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn line(reject_above: usize) -> Line<u32> {
-    Line::new(LineConfig { reject_above, age_after: Duration::from_secs(10) })
+    let (age_after, long_for) = (Duration::from_secs(10), Duration::from_secs(30));
+    Line::new(LineConfig { reject_above, age_after, long: 3, long_for })
 }
 
 fn at(seconds: u64) -> Monotonic {
@@ -133,6 +134,21 @@ fn late_calls_leave_by_their_deadlines_and_cancelled_ones_by_their_tickets() {
     assert_eq!(line.expired(at(5)).unwrap().item, 2);
     assert_eq!(line.expired(at(5)).unwrap().item, 1);
     assert_eq!((line.len(), line.next_deadline()), (0, None));
+}
+
+#[test]
+fn a_line_is_long_when_it_has_been_so_without_a_break() {
+    let mut line = line(100);
+    let push = |line: &mut Line<u32>, seconds| {
+        line.push(call(Priority::Scheduled, "a", 1, 0), at(seconds)).unwrap();
+    };
+    (0..3).for_each(|_| push(&mut line, 0));
+    assert!(!line.is_long(at(29)) && line.is_long(at(30)));
+    next(&mut line, 31);
+    assert!(!line.is_long(at(31)));
+    push(&mut line, 40);
+    push(&mut line, 60);
+    assert!(!line.is_long(at(69)) && line.is_long(at(70)));
 }
 
 #[test]
