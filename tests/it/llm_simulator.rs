@@ -4,6 +4,8 @@
 
 mod anthropic;
 mod conformance;
+#[cfg(feature = "llm-openai")]
+mod connections;
 #[cfg(all(feature = "llm-anthropic", feature = "llm-gemini"))]
 mod conversations;
 mod faults;

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use agentscale_core::llm::{Completion, CompletionEvent, CompletionStream};
 use agentscale_core::{Error, Result};
@@ -25,6 +26,7 @@ pub(crate) async fn read_stream(
         client: client.clone(),
         source: Some((response, decoder)),
         ready: VecDeque::new(),
+        rest: None,
         failed: None,
     };
     let stream = CompletionStream::new(stream::unfold(reading, |mut reading| async move {
@@ -32,6 +34,24 @@ pub(crate) async fn read_stream(
         Some((item, reading))
     }));
     Ok(stream.with_rate_limits(limits))
+}
+
+/// How long an answer that has ended waits for the end of its body, and how much is read for it.
+const LINGER: Duration = Duration::from_millis(20);
+const LINGER_BYTES: usize = 64 << 10;
+
+/// Reads what stands behind the end of an answer: a connection whose body was read to its end serves the next call,
+/// another is closed.
+async fn read_to_end(mut response: Response) {
+    let reading = async {
+        let mut left = LINGER_BYTES;
+        while let Ok(Some(bytes)) = response.chunk().await {
+            let Some(rest) = left.checked_sub(bytes.len()) else { break };
+            left = rest;
+        }
+    };
+    // The answer is whole, and whatever comes of this does not change it.
+    drop(tokio::time::timeout(LINGER, reading).await);
 }
 
 /// A whole answer, as a stream.
@@ -45,6 +65,8 @@ struct Reading {
     client: Client,
     source: Option<(Response, StreamDecoder)>,
     ready: VecDeque<CompletionEvent>,
+    /// What stands behind the end of the answer.
+    rest: Option<Response>,
     /// What ends the stream once `ready` is empty.
     failed: Option<Error>,
 }
@@ -52,6 +74,11 @@ struct Reading {
 impl Reading {
     async fn next(&mut self) -> Option<Result<CompletionEvent>> {
         loop {
+            if self.ready.len() <= 1
+                && let Some(rest) = self.rest.take()
+            {
+                read_to_end(rest).await;
+            }
             if let Some(event) = self.ready.pop_front() {
                 return Some(Ok(event));
             }
@@ -85,7 +112,8 @@ impl Reading {
     }
 
     fn finish(&mut self) {
-        let Some((_, decoder)) = self.source.take() else { return };
+        let Some((response, decoder)) = self.source.take() else { return };
+        self.rest = Some(response);
         let mut events = Vec::new();
         let finished = decoder.finish_into(&mut events);
         self.ready.extend(events);
