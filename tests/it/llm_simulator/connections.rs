@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use agentscale::core::llm::{CompletionRequest, LlmProvider, Message};
 use agentscale::llm::ConnectionConfig;
 use agentscale::llm::openai::{OpenAiConfig, OpenAiProvider};
+use base64::Engine as _;
 use futures::future::join_all;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
@@ -142,5 +143,7 @@ fn certificate() -> (String, TlsAcceptor) {
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    (made.cert.pem(), TlsAcceptor::from(Arc::new(config)))
+    let encoded = base64::engine::general_purpose::STANDARD.encode(made.cert.der());
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n");
+    (pem, TlsAcceptor::from(Arc::new(config)))
 }
