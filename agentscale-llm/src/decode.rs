@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(any(feature = "gemini", feature = "ollama", feature = "openai"))]
+use agentscale_core::llm::Message;
 use agentscale_core::llm::{Completion, CompletionEvent, PartialAnswer, Usage};
 use agentscale_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
@@ -13,12 +15,14 @@ use crate::gemini;
 use crate::ndjson::LineDecoder;
 use crate::ollama;
 use crate::openai;
-use crate::sse::{SseDecoder, SseEvent};
+use crate::sse::{MAX_EVENT_BYTES, SseDecoder, SseEvent};
 
 mod draft;
 mod text;
 
-pub(crate) use draft::Draft;
+#[cfg(feature = "gemini")]
+pub(crate) use draft::OWN_ID;
+pub(crate) use draft::{CallDraft, Draft};
 pub(crate) use text::Text;
 
 /// The longest answer that is kept in memory, texts and arguments together: 32 MiB.
@@ -78,8 +82,9 @@ impl FromStr for Dialect {
 ///
 /// The same bytes give the same final answer however they are split. Comments, pings, unknown events and fields and a
 /// missing last empty line do no harm. A stream that ends without its terminal event is an error, never a short
-/// answer. Each error has what came before it as its [`PartialAnswer`]. Usage is the last that the stream told, and
-/// zero where it told none. Memory is bounded by [`MAX_EVENT_BYTES`](crate::sse::MAX_EVENT_BYTES) and
+/// answer. A body that is one JSON text in the place of a stream, as servers send for an error, is taken for its only
+/// event. Each error has what came before it as its [`PartialAnswer`]. Usage is the last that the stream told, and
+/// zero where it told none. Memory is bounded by [`MAX_EVENT_BYTES`] and
 /// [`MAX_ANSWER_BYTES`].
 ///
 /// ```
@@ -100,8 +105,12 @@ pub struct StreamDecoder {
 
 #[derive(Debug)]
 enum Framing {
+    /// Server-sent events, of which nothing but space has come.
+    Unbegun(SseDecoder),
     Sse(SseDecoder),
     Lines(LineDecoder),
+    /// One JSON text in the place of a stream.
+    Whole(Vec<u8>),
 }
 
 #[derive(Debug)]
@@ -137,15 +146,22 @@ impl StreamDecoder {
         };
         let framing = match dialect {
             Dialect::Ollama => Framing::Lines(LineDecoder::new()),
-            _ => Framing::Sse(SseDecoder::new()),
+            _ => Framing::Unbegun(SseDecoder::new()),
         };
         Self { framing, answer: Answer { reader, draft: Draft::default(), model: String::new() } }
     }
 
     /// Reads the events in another way than its dialect's own.
-    #[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama"))]
+    #[cfg(any(feature = "anthropic", feature = "ollama"))]
     pub(crate) fn with_reader(mut self, reader: impl EventReader + 'static) -> Self {
         self.answer.reader = Box::new(reader);
+        self
+    }
+
+    /// Gives calls without an id one that is new in the conversation.
+    #[cfg(any(feature = "gemini", feature = "ollama", feature = "openai"))]
+    pub(crate) fn answering(mut self, messages: &[Message]) -> Self {
+        self.answer.draft = Draft::answering(messages);
         self
     }
 
@@ -162,10 +178,12 @@ impl StreamDecoder {
     /// The error that the server put into its stream, by kind; `corrupt` for what cannot be understood or comes behind
     /// the end; `too_large` above the bounds of memory. Nothing can be pushed behind an error.
     pub fn push(&mut self, bytes: &[u8], events: &mut Vec<CompletionEvent>) -> Result<()> {
+        self.framing.begin(bytes);
         let answer = &mut self.answer;
         let pushed = match &mut self.framing {
-            Framing::Sse(sse) => sse.push(bytes, |event| answer.take(event, events)),
+            Framing::Unbegun(sse) | Framing::Sse(sse) => sse.push(bytes, |event| answer.take(event, events)),
             Framing::Lines(lines) => lines.push(bytes, |line| answer.take(nameless(line), events)),
+            Framing::Whole(whole) => keep(whole, bytes),
         };
         pushed.map_err(|error| self.partial().behind(error))
     }
@@ -201,14 +219,37 @@ impl StreamDecoder {
     pub fn finish_into(self, events: &mut Vec<CompletionEvent>) -> Result<Completion> {
         let Self { framing, mut answer } = self;
         let finished = match framing {
-            Framing::Sse(sse) => sse.finish(|event| answer.take_last(event, events)),
+            Framing::Unbegun(sse) | Framing::Sse(sse) => sse.finish(|event| answer.take_last(event, events)),
             Framing::Lines(lines) => lines.finish(|line| answer.take_last(nameless(line), events)),
+            Framing::Whole(whole) => answer.take_last(nameless(&whole), events),
         };
         match finished {
             Ok(()) => answer.draft.finish(&answer.model),
             Err(error) => Err(answer.draft.partial(&answer.model).behind(error)),
         }
     }
+}
+
+impl Framing {
+    /// The first byte tells: no line of server-sent events begins as an object or a list does.
+    fn begin(&mut self, bytes: &[u8]) {
+        let Self::Unbegun(sse) = self else { return };
+        match bytes.trim_ascii_start().first() {
+            Some(b'{' | b'[') => *self = Self::Whole(Vec::new()),
+            Some(_) => *self = Self::Sse(std::mem::take(sse)),
+            None => {}
+        }
+    }
+}
+
+/// Keeps more of a body that is one event.
+fn keep(whole: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
+    if whole.len() + bytes.len() > MAX_EVENT_BYTES {
+        return Err(Error::new(ErrorKind::TooLarge, "decode completion stream")
+            .with_context("limit_bytes", MAX_EVENT_BYTES));
+    }
+    whole.extend_from_slice(bytes);
+    Ok(())
 }
 
 impl Answer {

@@ -28,6 +28,3 @@ pub(crate) use reader::GenerateReader;
 
 /// Names this API beside what goes back to it unread.
 const API_NAME: &str = "gemini";
-
-/// How the ids begin that are made here, where the API gives none. It does not get them back.
-const OWN_ID: &str = "call_";

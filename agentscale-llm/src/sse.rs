@@ -97,7 +97,7 @@ impl SseDecoder {
     /// The data of a line that is all of its event if an empty line follows.
     fn whole_event<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
         let is_first = self.line.is_empty() && self.begun && !self.has_data;
-        let value = line.strip_prefix(b"data:").filter(|value| is_first && value.len() <= MAX_EVENT_BYTES)?;
+        let value = line.strip_prefix(b"data:").filter(|_| is_first && line.len() <= MAX_EVENT_BYTES)?;
         Some(value.strip_prefix(b" ").unwrap_or(value))
     }
 
@@ -232,6 +232,19 @@ mod tests {
             let mut decoder = SseDecoder::new();
             let errors = line.as_bytes().chunks(step).filter_map(|part| decoder.push(part, |_| Ok(())).err());
             assert_eq!(errors.map(|error| error.kind()).next(), Some(ErrorKind::TooLarge), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_line_about_the_limit_is_taken_or_refused_however_it_is_split() {
+        for bytes in [MAX_EVENT_BYTES - 1, MAX_EVENT_BYTES, MAX_EVENT_BYTES + 1, MAX_EVENT_BYTES + 5] {
+            let stream = format!("\ndata:{}\n\n", "x".repeat(bytes - "data:".len()));
+            let is_taken = |step: usize| {
+                let mut decoder = SseDecoder::new();
+                stream.as_bytes().chunks(step).all(|part| decoder.push(part, |_| Ok(())).is_ok())
+            };
+            let expected = bytes <= MAX_EVENT_BYTES;
+            assert_eq!([stream.len(), stream.len() / 2].map(is_taken), [expected; 2], "{bytes}");
         }
     }
 }

@@ -13,7 +13,9 @@ pub(super) fn completion(
     let message: wire::Message<'_> = decode::event(body)?;
     let is_whole = message.stop_reason.is_some();
     let (mut draft, mut events) = (Draft::default(), Vec::new());
-    reader.add(message, &mut draft, &mut events)?;
+    if let Err(error) = reader.add(message, &mut draft, &mut events) {
+        return Err(draft.partial(model).behind(error));
+    }
     if is_whole {
         reader.end(&mut draft);
     }

@@ -11,6 +11,9 @@ use super::MAX_ANSWER_BYTES;
 /// What a part takes of [`MAX_ANSWER_BYTES`] beyond its texts, so that empty parts are bounded too.
 const PART_BYTES: usize = 128;
 
+/// How the ids begin that are made here, where an API gives none.
+pub(crate) const OWN_ID: &str = "call_";
+
 /// An answer as far as it has come, whole or in events: parts in the order of their slots.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -21,6 +24,9 @@ pub(crate) struct Draft {
     refused: bool,
     failed: Option<Error>,
     bytes: usize,
+    calls: u32,
+    /// The number of the first call that the API gives no id.
+    first_call: u32,
 }
 
 #[derive(Debug)]
@@ -35,13 +41,21 @@ enum Part {
 pub(crate) struct CallDraft {
     pub(crate) id: String,
     pub(crate) name: String,
-    pub(crate) signature: Option<String>,
+    signature: Option<String>,
     /// Its place among the calls of the answer, from 0.
     index: u32,
     arguments: String,
 }
 
 impl Draft {
+    /// An answer to a conversation: calls without an id get one that is new in it.
+    #[cfg(any(feature = "gemini", feature = "ollama", feature = "openai"))]
+    pub(crate) fn answering(messages: &[Message]) -> Self {
+        let calls = messages.iter().flat_map(Message::tool_calls);
+        let numbers = calls.filter_map(|call| call.id.strip_prefix(OWN_ID)?.parse::<u32>().ok());
+        Self { first_call: numbers.max().map_or(0, |last| last.saturating_add(1)), ..Self::default() }
+    }
+
     pub(crate) fn set_model(&mut self, model: &str) {
         if !model.is_empty() && self.model != model {
             model.clone_into(&mut self.model);
@@ -111,12 +125,35 @@ impl Draft {
     }
 
     /// The call of a slot; where there was none an empty one, the `index`-th of the answer.
-    pub(crate) fn call(&mut self, slot: u32, index: u32) -> Result<&mut CallDraft> {
+    pub(crate) fn call(&mut self, slot: u32, index: u32) -> Result<()> {
+        let is_new = !self.has(slot);
         let new = || Part::Call(CallDraft { index, ..CallDraft::default() });
         match self.part(slot, new, 0)? {
-            Part::Call(call) => Ok(call),
+            Part::Call(_) => {
+                self.calls += u32::from(is_new);
+                Ok(())
+            }
             _ => Err(mixed(slot)),
         }
+    }
+
+    /// Names the call of a slot as far as it has no id or no name yet; there is none without [`call`](Self::call).
+    pub(crate) fn name_call(&mut self, slot: u32, id: &str, name: &str) -> Result<()> {
+        let call = self.call_mut(slot)?;
+        let mut bytes = 0;
+        for (kept, told) in [(&mut call.id, id), (&mut call.name, name)] {
+            if kept.is_empty() {
+                kept.push_str(told);
+                bytes += told.len();
+            }
+        }
+        self.make_room(bytes)
+    }
+
+    /// Keeps what the API wants back with the call of a slot.
+    pub(crate) fn sign_call(&mut self, slot: u32, signature: &str) -> Result<()> {
+        self.call_mut(slot)?.signature = Some(signature.to_owned());
+        self.make_room(signature.len())
     }
 
     /// The call of a slot that is there already.
@@ -138,9 +175,7 @@ impl Draft {
             return Ok(());
         }
         self.make_room(fragment.len())?;
-        let Some(Part::Call(call)) = self.parts.get_mut(&slot) else {
-            return Err(mixed(slot));
-        };
+        let call = self.call_mut(slot)?;
         call.arguments.push_str(&fragment);
         events.push(CompletionEvent::ToolArguments { index: call.index, fragment });
         Ok(())
@@ -157,8 +192,8 @@ impl Draft {
     }
 
     /// How many calls there are.
-    pub(crate) fn calls(&self) -> usize {
-        self.parts.values().filter(|part| matches!(part, Part::Call(_))).count()
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls
     }
 
     /// What has come, without the calls that are not whole.
@@ -167,8 +202,8 @@ impl Draft {
             Part::Text(text) => Some(Content::Text { text: text.clone() }),
             Part::Reasoning(reasoning) => Some(Content::Reasoning(reasoning.clone())),
             // Arguments of which nothing has come yet are not known to be none.
-            Part::Call(call) if call.arguments.is_empty() && self.finish_reason.is_none() => None,
-            Part::Call(call) => call.finish().ok().map(Content::ToolCall),
+            Part::Call(call) if self.may_be_cut(call) => None,
+            Part::Call(call) => call.finish(self.first_call).ok().map(Content::ToolCall),
         });
         let message = Message::new(Role::Assistant, parts.collect());
         PartialAnswer::new(message, self.usage, self.model_or(asked_model))
@@ -198,7 +233,8 @@ impl Draft {
             return Err(Error::new(ErrorKind::ContentRefused, "read completion"));
         }
         let reason = match reason {
-            FinishReason::Stop if self.calls() > 0 => FinishReason::ToolCalls,
+            FinishReason::Stop if self.refused => FinishReason::ContentFilter,
+            FinishReason::Stop if self.calls > 0 => FinishReason::ToolCalls,
             reason => reason,
         };
         let mut content = Vec::with_capacity(self.parts.len().max(1));
@@ -206,13 +242,33 @@ impl Draft {
             content.push(match part {
                 Part::Text(text) => Content::Text { text: text.clone() },
                 Part::Reasoning(reasoning) => Content::Reasoning(reasoning.clone()),
-                Part::Call(call) => Content::ToolCall(call.finish()?),
+                Part::Call(call) if self.may_be_cut(call) => {
+                    return Err(call.corrupt("the answer was cut before the arguments"));
+                }
+                Part::Call(call) => Content::ToolCall(call.finish(self.first_call)?),
             });
         }
         if says_nothing {
             content.push(Content::Text { text: String::new() });
         }
         Ok((reason, content))
+    }
+
+    /// Whether the answer may have ended before the arguments of a call: in one that grew too long, the last call.
+    fn may_be_cut(&self, call: &CallDraft) -> bool {
+        let is_last = || call.index.checked_add(1) == Some(self.calls);
+        call.arguments.is_empty()
+            && match self.finish_reason {
+                None => true,
+                Some(reason) => reason == FinishReason::Length && is_last(),
+            }
+    }
+
+    fn call_mut(&mut self, slot: u32) -> Result<&mut CallDraft> {
+        match self.parts.get_mut(&slot) {
+            Some(Part::Call(call)) => Ok(call),
+            _ => Err(mixed(slot)),
+        }
     }
 
     fn model_or(&self, asked: &str) -> String {
@@ -248,19 +304,21 @@ impl CallDraft {
         !self.arguments.is_empty()
     }
 
-    fn finish(&self) -> Result<ToolCall> {
-        let corrupt = |reason: &'static str| {
-            Error::new(ErrorKind::Corrupt, "read tool call")
-                .with_context("reason", reason)
-                .with_context("index", self.index)
-        };
+    fn corrupt(&self, reason: &'static str) -> Error {
+        Error::new(ErrorKind::Corrupt, "read tool call")
+            .with_context("reason", reason)
+            .with_context("index", self.index)
+    }
+
+    fn finish(&self, first_call: u32) -> Result<ToolCall> {
         if self.name.is_empty() {
-            return Err(corrupt("no name"));
+            return Err(self.corrupt("no name"));
         }
         let text = if self.arguments.trim().is_empty() { "{}" } else { &self.arguments };
         // The parser's error is left out: it may quote the arguments.
-        let arguments = Json::parse(text).map_err(|_| corrupt("the arguments are no json"))?;
-        let id = if self.id.is_empty() { format!("call_{}", self.index) } else { self.id.clone() };
+        let arguments = Json::parse(text).map_err(|_| self.corrupt("the arguments are no json"))?;
+        let own_id = || format!("{OWN_ID}{}", first_call.saturating_add(self.index));
+        let id = if self.id.is_empty() { own_id() } else { self.id.clone() };
         let call = ToolCall::new(id, &self.name, arguments);
         Ok(match &self.signature {
             Some(signature) => call.with_signature(signature),

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
-    LlmProvider, Message, ModelInfo, RateLimits, Usage,
+    LlmProvider, ModelInfo, RateLimits, Usage,
 };
 use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use reqwest::header::{HeaderMap, HeaderName};
 use secrecy::ExposeSecret;
 
 use super::error::{self, OPERATION};
-use super::{CachedContent, GeminiConfig, GenerateReader, cached_content, embeddings, read, request};
+use super::{CachedContent, GeminiConfig, cached_content, embeddings, read, request};
 use crate::decode::{Dialect, StreamDecoder};
 use crate::http::{Api, Client, header_value, read_stream};
 
@@ -124,15 +124,15 @@ impl LlmProvider for GeminiProvider {
     async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
         let model = model(&request.model, self.model.as_deref())?;
         let response = self.post(&request, model, "generateContent").await?;
-        Ok(read::completion(&self.client.body(response).await?, reader(&request), model)?.0)
+        Ok(read::completion(&self.client.body(response).await?, model, &request.messages)?.0)
     }
 
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
         let model = model(&request.model, self.model.as_deref())?;
         let response = self.post(&request, model, "streamGenerateContent?alt=sse").await?;
-        let decoder = StreamDecoder::new(Dialect::Gemini).with_model(model).with_reader(reader(&request));
-        read_stream(&self.client, response, decoder, |body| read::completion(body, reader(&request), model))
-            .await
+        let messages = &request.messages;
+        let decoder = StreamDecoder::new(Dialect::Gemini).with_model(model).answering(messages);
+        read_stream(&self.client, response, decoder, |body| read::completion(body, model, messages)).await
     }
 
     /// In batches of a hundred texts, one after the other.
@@ -158,12 +158,6 @@ static API: Api = Api {
     rate_limits: |_, _| RateLimits::default(),
     request_id: "x-goog-request-id",
 };
-
-/// Numbers the calls of the answer behind those of the conversation.
-fn reader(request: &CompletionRequest) -> GenerateReader {
-    let calls = request.messages.iter().flat_map(Message::tool_calls).count();
-    GenerateReader::default().with_first_call(calls)
-}
 
 fn model<'a>(asked: &'a str, default: Option<&'a str>) -> Result<&'a str> {
     let named = Some(asked).filter(|model| !model.is_empty()).or(default);

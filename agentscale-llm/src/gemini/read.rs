@@ -1,23 +1,18 @@
 use agentscale_core::Result;
-use agentscale_core::llm::{Completion, CompletionEvent};
+use agentscale_core::llm::{Completion, CompletionEvent, Message};
 
-use super::{GenerateReader, wire};
-use crate::decode::{self, Draft};
+use super::GenerateReader;
+use crate::decode::Draft;
 
-/// A body that came in one piece, with the events that a stream would have given. It is an answer, or the list of its
-/// chunks, which the API sends where no events are asked for.
+/// A body that came in one piece, with the events that a stream would have given.
 pub(super) fn completion(
     body: &[u8],
-    mut reader: GenerateReader,
     model: &str,
+    messages: &[Message],
 ) -> Result<(Completion, Vec<CompletionEvent>)> {
-    let (mut draft, mut events) = (Draft::default(), Vec::new());
-    if body.trim_ascii_start().starts_with(b"[") {
-        for chunk in decode::event::<Vec<wire::Answer<'_>>>(body)? {
-            reader.add(chunk, &mut draft, &mut events)?;
-        }
-    } else {
-        reader.add(decode::event(body)?, &mut draft, &mut events)?;
+    let (mut draft, mut events) = (Draft::answering(messages), Vec::new());
+    match GenerateReader::default().add_body(body, &mut draft, &mut events) {
+        Ok(()) => Ok((draft.finish(model)?, events)),
+        Err(error) => Err(draft.partial(model).behind(error)),
     }
-    Ok((draft.finish(model)?, events))
 }

@@ -2,7 +2,7 @@ use agentscale_core::llm::{CompletionEvent, FinishReason};
 use agentscale_core::{Json, Result};
 use serde::Serialize;
 
-use super::{API_NAME, OWN_ID, error, wire};
+use super::{API_NAME, error, wire};
 use crate::decode::{self, Draft, EventReader, corrupt};
 use crate::sse::SseEvent;
 use finish::{end, usage};
@@ -14,8 +14,6 @@ mod partial_args;
 /// Reads the chunks of an answer, or the whole of it.
 #[derive(Debug, Default)]
 pub(crate) struct GenerateReader {
-    /// The number of the first call in the conversation.
-    first_call: usize,
     next_slot: u32,
     /// The part that more text may belong to.
     speaking: Option<Speaking>,
@@ -53,7 +51,7 @@ impl EventReader for GenerateReader {
         if event.data.trim_ascii() == b"[DONE]" {
             return Ok(());
         }
-        self.add(decode::event(event.data)?, draft, events)
+        self.add_body(event.data, draft, events)
     }
 
     /// The stream has no last event: usage may come behind the reason why the answer ended.
@@ -63,15 +61,21 @@ impl EventReader for GenerateReader {
 }
 
 impl GenerateReader {
-    /// Numbers the calls of this answer from `first` on, so that their ids differ from those before.
-    #[cfg(feature = "gemini")]
-    pub(super) fn with_first_call(mut self, first: usize) -> Self {
-        self.first_call = first;
-        self
+    /// Takes a body in: an answer, or the list of its chunks, which the API sends where no events are asked for.
+    pub(super) fn add_body(
+        &mut self,
+        body: &[u8],
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        if !body.trim_ascii_start().starts_with(b"[") {
+            return self.add(decode::event(body)?, draft, events);
+        }
+        let chunks: Vec<wire::Answer<'_>> = decode::event(body)?;
+        chunks.into_iter().try_for_each(|chunk| self.add(chunk, draft, events))
     }
 
-    /// Takes one body or chunk in.
-    pub(super) fn add(
+    fn add(
         &mut self,
         answer: wire::Answer<'_>,
         draft: &mut Draft,
@@ -152,14 +156,11 @@ impl GenerateReader {
         if let Some(name) = told.name.as_deref().filter(|name| !name.is_empty()) {
             self.close(draft, events)?;
             let slot = self.new_slot()?;
-            let index = draft.calls();
-            let call = draft.call(slot, u32::try_from(index).unwrap_or(u32::MAX))?;
-            call.id = match told.id.as_deref().filter(|id| !id.is_empty()) {
-                Some(id) => id.to_owned(),
-                None => format!("{OWN_ID}{}", self.first_call + index),
-            };
-            name.clone_into(&mut call.name);
-            call.signature = Some(signature).filter(|signature| !signature.is_empty()).map(str::to_owned);
+            draft.call(slot, draft.calls())?;
+            draft.name_call(slot, told.id.as_deref().unwrap_or_default(), name)?;
+            if !signature.is_empty() {
+                draft.sign_call(slot, signature)?;
+            }
             draft.add_arguments(
                 slot,
                 told.args.map(|args| args.get().to_owned()).unwrap_or_default(),

@@ -83,15 +83,18 @@ impl LlmProvider for OllamaProvider {
         let model = model(&request.model, self.config.model.as_deref())?;
         let response = self.post(&request, model, false).await?;
         let body = self.client.body(response).await?;
-        Ok(read::completion(&body, reader(&request)?, model)?.0)
+        Ok(read::completion(&body, reader(&request)?, model, &request.messages)?.0)
     }
 
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
         let model = model(&request.model, self.config.model.as_deref())?;
         let response = self.post(&request, model, true).await?;
         let (streamed, whole) = (reader(&request)?, reader(&request)?);
+        let messages = &request.messages;
         let decoder = StreamDecoder::new(Dialect::Ollama).with_model(model).with_reader(streamed);
-        read_stream(&self.client, response, decoder, |body| read::completion(body, whole, model)).await
+        let decoder = decoder.answering(messages);
+        read_stream(&self.client, response, decoder, |body| read::completion(body, whole, model, messages))
+            .await
     }
 
     async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {

@@ -1,5 +1,5 @@
 use agentscale_core::Result;
-use agentscale_core::llm::{Completion, CompletionEvent};
+use agentscale_core::llm::{Completion, CompletionEvent, Message};
 
 use super::{LineReader, wire};
 use crate::decode::{self, Draft};
@@ -9,9 +9,10 @@ pub(super) fn completion(
     body: &[u8],
     mut reader: LineReader,
     model: &str,
+    messages: &[Message],
 ) -> Result<(Completion, Vec<CompletionEvent>)> {
     let line: wire::Line<'_> = decode::event(body)?;
-    let (mut draft, mut events) = (Draft::default(), Vec::new());
+    let (mut draft, mut events) = (Draft::answering(messages), Vec::new());
     match reader.add(line, &mut draft, &mut events) {
         Ok(()) => Ok((draft.finish(model)?, events)),
         Err(error) => Err(draft.partial(model).behind(error)),

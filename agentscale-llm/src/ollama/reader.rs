@@ -77,10 +77,8 @@ impl LineReader {
         let Some(name) = self.demanded.as_deref().filter(|_| !text.is_empty()) else {
             return draft.add_text(TEXT, text.into_string(), events);
         };
-        let call = draft.call(FIRST_CALL, 0)?;
-        if call.name.is_empty() {
-            name.clone_into(&mut call.name);
-        }
+        draft.call(FIRST_CALL, 0)?;
+        draft.name_call(FIRST_CALL, "", name)?;
         draft.add_arguments(FIRST_CALL, text.into_string(), events)
     }
 
@@ -102,11 +100,9 @@ impl LineReader {
 /// Calls come whole.
 fn add_call(call: wire::ToolCall<'_>, draft: &mut Draft, events: &mut Vec<CompletionEvent>) -> Result<()> {
     let slot = draft.last_slot().map_or(FIRST_CALL, |last| last.saturating_add(1).max(FIRST_CALL));
-    let place = u32::try_from(draft.calls()).unwrap_or(u32::MAX);
     let function = call.function.unwrap_or_default();
-    let new = draft.call(slot, place)?;
-    new.id = call.id.unwrap_or_default().into_string();
-    new.name = function.name.unwrap_or_default().into_string();
+    draft.call(slot, draft.calls())?;
+    draft.name_call(slot, &call.id.unwrap_or_default(), &function.name.unwrap_or_default())?;
     draft.add_arguments(slot, arguments(function.arguments), events)
 }
 

@@ -32,6 +32,11 @@ pub(super) fn read(body: &[u8], texts: usize, model: &str) -> Result<Embeddings>
         serde_json::from_slice(body).map_err(|_| corrupt("no json of embeddings"))?;
     let mut items = response.data;
     items.sort_by_key(|item| item.index);
+    let is_told_of_another =
+        |(at, item): (usize, &EmbeddingItem)| item.index.is_some_and(|index| index != at);
+    if items.iter().enumerate().any(is_told_of_another) {
+        return Err(corrupt("vectors of other texts"));
+    }
     let length = items.first().map_or(0, |item| item.embedding.len());
     if items.len() != texts || items.iter().any(|item| item.embedding.len() != length || length == 0) {
         return Err(corrupt("another number of vectors, or vectors of several lengths"));

@@ -98,6 +98,7 @@ fn of_code(code: &str) -> Option<ErrorKind> {
         | "engine_overloaded"
         | "server_is_overloaded"
         | "slow_down" => ErrorKind::Overloaded,
+        "unsupported_parameter" | "unsupported_value" => ErrorKind::Unsupported,
         "image_too_large" | "image_file_too_large" => ErrorKind::TooLarge,
         _ => return None,
     })

@@ -14,7 +14,8 @@ use crate::http::read_stream;
 /// Calls a server that speaks OpenAI's chat completions.
 ///
 /// A document of the conversation is sent as text below its citation in brackets, an image by its address or inline. Any
-/// model name is passed on; effort is left out for OpenAI's models that do not think. What a compatible server tells of
+/// model name is passed on. Effort is left out for OpenAI's models that do not think, a temperature and `top_p` for those
+/// that do, unless they are told not to. What a compatible server tells of
 /// its thoughts goes back to it with the calls that followed from them.
 ///
 /// The limits that the server names go with answers, streams and refusals as
@@ -76,14 +77,16 @@ impl LlmProvider for OpenAiProvider {
         let response = self.post(&request, model, false).await?;
         let limits = self.connection.client.rate_limits(&response);
         let body = self.connection.client.body(response).await?;
-        Ok(chat::completion(&body, model)?.0.with_rate_limits(limits))
+        Ok(chat::completion(&body, model, &request.messages)?.0.with_rate_limits(limits))
     }
 
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
         let model = self.connection.model(&request.model)?;
         let response = self.post(&request, model, true).await?;
-        let decoder = StreamDecoder::new(Dialect::OpenAiChat).with_model(model);
-        read_stream(&self.connection.client, response, decoder, |body| chat::completion(body, model)).await
+        let messages = &request.messages;
+        let decoder = StreamDecoder::new(Dialect::OpenAiChat).with_model(model).answering(messages);
+        let whole = |body: &[u8]| chat::completion(body, model, messages);
+        read_stream(&self.connection.client, response, decoder, whole).await
     }
 
     async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {

@@ -127,3 +127,79 @@ fn arguments_that_never_close_are_too_large() {
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{dialect}");
     }
 }
+
+/// A call of a name of its own, the `at`-th of its answer.
+fn named_call(dialect: Dialect, at: usize, name: &str) -> String {
+    let json = match dialect {
+        Dialect::OpenAiChat => {
+            format!(
+                r#"{{"choices":[{{"delta":{{"tool_calls":[{{"index":{at},"function":{{"name":"{name}"}}}}]}}}}]}}"#
+            )
+        }
+        Dialect::OpenAiResponses => format!(
+            r#"{{"type":"response.output_item.added","output_index":{at},"item":{{"type":"function_call","name":"{name}"}}}}"#
+        ),
+        Dialect::Anthropic => format!(
+            r#"{{"type":"content_block_start","index":0,"content_block":{{"type":"tool_use","id":"c","name":"{name}"}}}}"#
+        ),
+        Dialect::Gemini => {
+            format!(
+                r#"{{"candidates":[{{"content":{{"parts":[{{"functionCall":{{"name":"{name}"}}}}]}}}}]}}"#
+            )
+        }
+        _ => format!(r#"{{"message":{{"tool_calls":[{{"function":{{"name":"{name}"}}}}]}}}}"#),
+    };
+    framed(dialect, &json)
+}
+
+#[test]
+fn names_count_into_the_bound_of_an_answer() {
+    let name = "x".repeat(MIB);
+    for dialect in Dialect::ALL {
+        let mut decoder = StreamDecoder::new(dialect);
+        let pushes = (0..64)
+            .map(|at| decoder.push(named_call(dialect, at, &name).as_bytes(), &mut Vec::new()))
+            .take_while(Result::is_ok)
+            .count();
+        assert!(pushes * MIB <= MAX_ANSWER_BYTES, "{dialect}: {pushes} MiB");
+    }
+}
+
+#[test]
+fn a_body_in_the_place_of_a_stream_tells_its_error() {
+    for (dialect, body, kind) in [
+        (
+            Dialect::OpenAiChat,
+            r#"{"error": {"message": "m", "type": "insufficient_quota", "code": "insufficient_quota"}}"#,
+            ErrorKind::QuotaExceeded,
+        ),
+        (
+            Dialect::OpenAiResponses,
+            "{\n  \"error\": {\n    \"message\": \"m\",\n    \"code\": \"invalid_api_key\"\n  }\n}\n",
+            ErrorKind::Unauthenticated,
+        ),
+        (
+            Dialect::Anthropic,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+            ErrorKind::Overloaded,
+        ),
+        (
+            Dialect::Gemini,
+            "{\r\n  \"error\": {\"code\": 429, \"status\": \"RESOURCE_EXHAUSTED\"}\r\n}",
+            ErrorKind::RateLimited,
+        ),
+        (
+            Dialect::Gemini,
+            "[{\n\"error\": {\"code\": 404, \"status\": \"NOT_FOUND\"}}\n]\n",
+            ErrorKind::NotFound,
+        ),
+        (Dialect::Ollama, r#"{"error":"model 'm' not found"}"#, ErrorKind::NotFound),
+        (Dialect::OpenAiChat, "{\"error\": {", ErrorKind::Unavailable),
+    ] {
+        assert_eq!(decode(dialect, body.as_bytes()).unwrap_err().kind(), kind, "{dialect} {body}");
+        let mut decoder = StreamDecoder::new(dialect);
+        let pushed = body.as_bytes().chunks(1).try_for_each(|byte| decoder.push(byte, &mut Vec::new()));
+        let error = pushed.and_then(|()| decoder.finish().map(drop)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{dialect} {body} by bytes");
+    }
+}

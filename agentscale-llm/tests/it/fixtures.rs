@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use agentscale_core::llm::{Completion, CompletionEvent, Content, Message, PartialAnswer};
 use agentscale_core::{Error, Result};
 use agentscale_llm::decode::{Dialect, StreamDecoder};
+use agentscale_llm::ndjson::LineDecoder;
+use agentscale_llm::sse::{SseDecoder, SseEvent};
 use serde_json::{Value, json};
 
 /// A dialect without so many streams is not tested.
@@ -21,6 +23,44 @@ fn every_split_gives_the_same_answer() {
     });
 }
 
+#[test]
+fn every_cut_gives_the_same_events() {
+    for dialect in Dialect::ALL {
+        for path in streams(dialect) {
+            let bytes = std::fs::read(&path).unwrap();
+            let whole = framed(dialect, [bytes.as_slice()]);
+            assert!(!whole.is_empty() || path.ends_with("error_html.sse"), "{}", path.display());
+            for at in 0..=bytes.len() {
+                let (first, second) = bytes.split_at(at);
+                assert_eq!(framed(dialect, [first, second]), whole, "{} cut at {at}", path.display());
+            }
+        }
+    }
+}
+
+/// The events, each with its name before it.
+fn framed<'a>(dialect: Dialect, parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
+    let mut events = Vec::new();
+    if dialect == Dialect::Ollama {
+        let mut take = |line: &[u8]| {
+            events.push(line.to_vec());
+            Ok(())
+        };
+        let mut decoder = LineDecoder::new();
+        parts.into_iter().try_for_each(|part| decoder.push(part, &mut take)).unwrap();
+        decoder.finish(take).unwrap();
+    } else {
+        let mut take = |event: SseEvent<'_>| {
+            events.push([event.name.as_bytes(), b":", event.data].concat());
+            Ok(())
+        };
+        let mut decoder = SseDecoder::new();
+        parts.into_iter().try_for_each(|part| decoder.push(part, &mut take)).unwrap();
+        decoder.finish(take).unwrap();
+    }
+    events
+}
+
 fn check_dialect(dialect: Dialect) {
     let streams = streams(dialect);
     assert!(streams.len() >= FEWEST, "{dialect}: {} streams", streams.len());
@@ -31,7 +71,7 @@ fn check_dialect(dialect: Dialect) {
         let whole = Decoded::of(dialect, [bytes.as_slice()]);
         assert_eq!(whole.shown(), serde_json::from_slice::<Value>(&beside).unwrap(), "{name}");
         whole.check_events(&name);
-        for at in 0..=bytes.len() {
+        for at in cuts(&bytes) {
             let (first, second) = bytes.split_at(at);
             assert_eq!(Decoded::of(dialect, [first, second]), whole, "{name} cut at {at}");
         }
@@ -39,6 +79,19 @@ fn check_dialect(dialect: Dialect) {
             assert_eq!(Decoded::of(dialect, bytes.chunks(step)), whole, "{name} by {step}");
         }
     }
+}
+
+/// Streams up to so many bytes are cut at every place.
+const SHORT: usize = 700;
+
+/// Longer ones are cut about each end of a line, within each letter of several bytes, and at every seventh place. That
+/// no other cut can mean anything is what [`every_cut_gives_the_same_events`] says: what reads the events sees no cuts.
+fn cuts(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let is_special = |at: usize| {
+        let near = &bytes[at.saturating_sub(2)..(at + 2).min(bytes.len())];
+        near.iter().any(|byte| matches!(byte, b'\n' | b'\r') || !byte.is_ascii())
+    };
+    (0..=bytes.len()).filter(move |at| bytes.len() <= SHORT || at % 7 == 0 || is_special(*at))
 }
 
 fn streams(dialect: Dialect) -> Vec<PathBuf> {

@@ -19,6 +19,7 @@ mod ollama;
 #[cfg(feature = "openai")]
 mod openai;
 #[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
+#[allow(dead_code, reason = "no provider's tests need all of it")]
 mod server;
 mod simulated;
 mod spoilt;

@@ -205,3 +205,18 @@ async fn embeddings_are_read() {
         assert_eq!(provider_at(&server).embed(request()).await.unwrap_err().kind(), ErrorKind::Corrupt);
     }
 }
+
+#[tokio::test]
+async fn calls_without_ids_get_new_ones_in_each_answer() {
+    let body = r#"{"message":{"tool_calls":[{"function":{"name":"find","arguments":{}}}]},"done":true}"#;
+    let server = Server::replying(Reply::json(200, body)).await;
+    let mut request = ask();
+    for expected in ["call_0", "call_1"] {
+        let answer = provider_at(&server).complete(request.clone()).await.unwrap();
+        let streamed = provider_at(&server).stream(request.clone()).await.unwrap().collect().await.unwrap();
+        for message in [&answer.message, &streamed.message] {
+            assert_eq!(message.tool_calls().map(|call| call.id.as_str()).collect::<Vec<_>>(), [expected]);
+        }
+        request.messages.push(answer.message);
+    }
+}

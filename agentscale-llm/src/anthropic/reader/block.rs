@@ -94,10 +94,8 @@ impl OpenBlock {
             draft.add_text(slot, input, events)?;
             return Ok(Self { slot, kind: Kind::Answer { begun: whole } });
         }
-        let index = u32::try_from(draft.calls()).unwrap_or(u32::MAX);
-        let call = draft.call(slot, index)?;
-        call.id = block.id.as_deref().unwrap_or_default().to_owned();
-        name.clone_into(&mut call.name);
+        draft.call(slot, draft.calls())?;
+        draft.name_call(slot, block.id.as_deref().unwrap_or_default(), name)?;
         draft.add_arguments(slot, input, events)?;
         Ok(Self { slot, kind: Kind::Call { whole } })
     }

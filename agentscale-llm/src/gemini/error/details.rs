@@ -18,6 +18,15 @@ struct Detail {
     reason: Option<String>,
     retry_delay: Option<String>,
     violations: Vec<Violation>,
+    /// Of `ErrorInfo`: where no `QuotaFailure` comes, it names the limit.
+    metadata: Option<Metadata>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    quota_limit: Option<String>,
+    quota_limit_value: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -30,13 +39,17 @@ struct Violation {
 impl Details {
     /// A detail of another shape is passed over.
     pub(super) fn read(details: &[Box<RawValue>]) -> Self {
-        let mut read = Self::default();
+        let (mut read, mut of_reason) = (Self::default(), None);
         for detail in details.iter().filter_map(|raw| serde_json::from_str::<Detail>(raw.get()).ok()) {
             if let Some(reason) = detail.reason {
                 read.reason = reason;
             }
             read.retry_delay = detail.retry_delay.as_deref().and_then(seconds).or(read.retry_delay);
             read.violations.extend(detail.violations);
+            of_reason = detail.metadata.and_then(Metadata::violation).or(of_reason);
+        }
+        if read.violations.is_empty() {
+            read.violations.extend(of_reason);
         }
         read
     }
@@ -62,6 +75,12 @@ impl Details {
             limit
         };
         RateLimits::new(self.violations.iter().map(limit).collect())
+    }
+}
+
+impl Metadata {
+    fn violation(self) -> Option<Violation> {
+        Some(Violation { quota_id: self.quota_limit?, quota_value: self.quota_limit_value })
     }
 }
 

@@ -5,8 +5,9 @@ use agentscale_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
 use super::wire::{self, FileData, FunctionCall, FunctionResponse, InlineData, Part, Response, Said};
+use crate::decode::OWN_ID;
 use crate::gemini::error::OPERATION;
-use crate::gemini::{API_NAME, OWN_ID, family};
+use crate::gemini::{API_NAME, family};
 
 /// Stands in the place of a signature with calls that another model made, as the API's documentation says.
 const FOREIGN_SIGNATURE: &str = "skip_thought_signature_validator";

@@ -4,7 +4,7 @@ use agentscale_core::llm::{CompletionEvent, FinishReason, Usage};
 use agentscale_core::{Json, Result};
 
 use super::{API_NAME, THOUGHT_FIELDS, wire};
-use crate::decode::{self, Draft, EventReader, corrupt};
+use crate::decode::{self, CallDraft, Draft, EventReader, corrupt};
 use crate::openai::error;
 use crate::sse::SseEvent;
 
@@ -76,7 +76,7 @@ impl ChatReader {
         draft: &mut Draft,
         events: &mut Vec<CompletionEvent>,
     ) -> Result<()> {
-        let delta = choice.delta.or(choice.message.map(|message| *message)).unwrap_or_default();
+        let delta = choice.delta.or(choice.message.map(|message| numbered(*message))).unwrap_or_default();
         for (thought, field) in [delta.reasoning_content, delta.reasoning].into_iter().zip(THOUGHT_FIELDS) {
             if let Some(thought) = thought.filter(|thought| !thought.is_empty()) {
                 self.add_thought(thought.into_string(), field, draft, events)?;
@@ -125,16 +125,12 @@ impl ChatReader {
     ) -> Result<()> {
         let id = part.id.unwrap_or_default();
         let function = part.function.unwrap_or_default();
-        let place = self.places.of(part.index, &id, draft);
+        let name = function.name.unwrap_or_default();
+        let place = self.places.of(part.index, &id, &name, draft);
         let slot = slot(place);
-        let call = draft.call(slot, place)?;
-        if call.id.is_empty() {
-            call.id = id.into_string();
-        }
+        draft.call(slot, place)?;
         // Some servers repeat the name in every fragment.
-        if call.name.is_empty() {
-            call.name = function.name.unwrap_or_default().into_string();
-        }
+        draft.name_call(slot, &id, &name)?;
         let fragment = function.arguments.unwrap_or_default().into_string();
         draft.add_arguments(slot, fragment, events)
     }
@@ -147,11 +143,15 @@ struct Places {
 }
 
 impl Places {
-    /// Where a fragment belongs: with the call of its index, unless its id is that of another call.
-    fn of(&mut self, index: Option<u32>, id: &str, draft: &Draft) -> u32 {
+    /// Where a fragment belongs: with the call of its index, unless it begins another one. A name begins one, beside
+    /// another id or in the place of another name; an id alone does not, as some servers make a new one each time.
+    fn of(&mut self, index: Option<u32>, id: &str, name: &str, draft: &Draft) -> u32 {
         let call = |place: u32| draft.find_call(slot(place));
+        let differs = |told: &str, kept: &str| !told.is_empty() && !kept.is_empty() && told != kept;
+        let begins =
+            |open: &CallDraft| !name.is_empty() && (differs(id, &open.id) || differs(name, &open.name));
         if let Some(place) = self.open.get(&index)
-            && !call(*place).is_some_and(|call| !id.is_empty() && !call.id.is_empty() && call.id != id)
+            && !call(*place).is_some_and(begins)
         {
             return *place;
         }
@@ -163,6 +163,14 @@ impl Places {
         self.open.insert(index, place);
         place
     }
+}
+
+/// Calls that come whole carry no index.
+fn numbered(mut message: wire::Delta<'_>) -> wire::Delta<'_> {
+    for (index, call) in (0..).zip(message.tool_calls.iter_mut().flatten()) {
+        call.index = Some(index);
+    }
+    message
 }
 
 fn slot(place: u32) -> u32 {

@@ -17,6 +17,8 @@ pub(crate) fn chat<'a>(
     fields: Fields,
     stream: bool,
 ) -> wire::ChatRequest<'a> {
+    let reasoning_effort = family::effort(model, request);
+    let takes_sampling = family::takes_sampling(model, reasoning_effort);
     let new_name = fields.token_limit == TokenLimitField::MaxCompletionTokens;
     wire::ChatRequest {
         model,
@@ -26,11 +28,12 @@ pub(crate) fn chat<'a>(
         response_format: response_format(&request.response_format),
         max_tokens: request.max_tokens.filter(|_| !new_name),
         max_completion_tokens: request.max_tokens.filter(|_| new_name),
-        temperature: request.temperature,
-        top_p: request.top_p,
+        temperature: request.temperature.filter(|_| takes_sampling),
+        top_p: request.top_p.filter(|_| takes_sampling),
         stop: &request.stop,
-        seed: request.seed,
-        reasoning_effort: request.reasoning_effort.filter(|_| family::may_think(model)),
+        // The API takes 64 bits with a sign; those that are left of a longer seed are a seed too.
+        seed: request.seed.map(|seed| seed & (u64::MAX >> 1)),
+        reasoning_effort,
         prompt_cache: PromptCacheFields::of(&request.prompt_cache, fields.cache_retention),
         stream: stream.then_some(true),
         stream_options: stream.then_some(wire::StreamOptions { include_usage: true }),

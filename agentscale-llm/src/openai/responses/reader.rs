@@ -38,7 +38,7 @@ impl EventReader for ResponseReader {
         if self.done && is_known(kind) {
             return Err(corrupt("an event behind the end"));
         }
-        if kind == "error" {
+        if kind == "error" || (kind.is_empty() && parsed.error.is_some()) {
             self.fail(error::from_event(event.data), draft);
             return Ok(());
         }
@@ -58,7 +58,7 @@ impl ResponseReader {
         draft: &mut Draft,
         events: &mut Vec<CompletionEvent>,
     ) -> Result<()> {
-        let at = event.output_index;
+        let at = self.items.slot(event.output_index, event.item_id.as_deref());
         let delta = event.delta.unwrap_or_default();
         match kind {
             "response.output_text.delta" => draft.add_text(at, delta.into_string(), events),
@@ -81,11 +81,17 @@ impl ResponseReader {
                 self.items.add_missing_arguments(at, event.arguments.unwrap_or_default(), draft, events)
             }
             "response.output_item.added" => match event.item {
-                Some(item) => self.items.begin(at, item, draft),
+                Some(item) => {
+                    let at = self.items.slot_of_item(event.output_index, item, true)?;
+                    self.items.begin(at, item, draft)
+                }
                 None => Ok(()),
             },
             "response.output_item.done" => match event.item {
-                Some(item) => self.items.end(at, item, draft, events),
+                Some(item) => {
+                    let at = self.items.slot_of_item(event.output_index, item, false)?;
+                    self.items.end(at, item, draft, events)
+                }
                 None => Ok(()),
             },
             "response.created" | "response.in_progress" | "response.queued" => {
@@ -130,8 +136,9 @@ impl ResponseReader {
     ) -> Result<()> {
         self.done = true;
         tell(&response, draft);
-        for (at, item) in response.output.into_iter().flatten().enumerate() {
-            self.items.end(u32::try_from(at).unwrap_or(u32::MAX), item, draft, events)?;
+        for (at, item) in (0..).zip(response.output.into_iter().flatten()) {
+            let at = self.items.slot_in_list(at, item)?;
+            self.items.end(at, item, draft, events)?;
         }
         if kind == "response.failed" {
             let body = response.error;

@@ -23,6 +23,8 @@ pub(super) fn response<'a>(
         return Err(Error::new(ErrorKind::Unsupported, OPERATION).with_context("demanded", "stop texts"));
     }
     let thinks = family::may_think(model);
+    let effort = family::effort(model, request);
+    let takes_sampling = family::takes_sampling(model, effort);
     Ok(wire::ResponseRequest {
         model,
         input: request.messages.iter().flat_map(input::items).collect(),
@@ -30,12 +32,9 @@ pub(super) fn response<'a>(
         tool_choice: tool_choice(request),
         text: text(&request.response_format),
         max_output_tokens: request.max_tokens,
-        temperature: request.temperature,
-        top_p: request.top_p,
-        reasoning: request
-            .reasoning_effort
-            .filter(|_| thinks)
-            .map(|effort| wire::ReasoningOptions { effort }),
+        temperature: request.temperature.filter(|_| takes_sampling),
+        top_p: request.top_p.filter(|_| takes_sampling),
+        reasoning: effort.map(|effort| wire::ReasoningOptions { effort }),
         store: false,
         include: if thinks { &["reasoning.encrypted_content"] } else { &[] },
         prompt_cache: PromptCacheFields::of(&request.prompt_cache, fields.cache_retention),

@@ -12,7 +12,9 @@ use crate::openai::error::ErrorBody;
 pub(super) struct Event<'a> {
     #[serde(rename = "type", borrow)]
     pub(super) kind: Option<Text<'a>>,
-    pub(super) output_index: u32,
+    pub(super) output_index: Option<u32>,
+    #[serde(borrow)]
+    pub(super) item_id: Option<Text<'a>>,
     pub(super) summary_index: u32,
     #[serde(borrow)]
     pub(super) delta: Option<Text<'a>>,
@@ -24,6 +26,9 @@ pub(super) struct Event<'a> {
     pub(super) item: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) response: Option<Box<Response<'a>>>,
+    /// Stands in a body that is no stream.
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
 }
 
 /// What an event is, where the rest of it is of another shape than is known.
@@ -63,6 +68,8 @@ pub(super) struct IncompleteDetails<'a> {
 pub(super) struct ItemKind<'a> {
     #[serde(rename = "type", borrow)]
     pub(super) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(super) id: Option<Text<'a>>,
 }
 
 /// A message, a thought or a call.

@@ -187,3 +187,21 @@ async fn a_cut_body_is_unavailable_and_says_what_came() {
     let came = PartialAnswer::of(&error).unwrap();
     assert_eq!((error.kind(), came.message.text().as_str()), (ErrorKind::Unavailable, "ten "));
 }
+
+#[tokio::test]
+async fn a_limit_that_stands_in_the_reason_is_one_too() {
+    let told = |limit: &str, value: &str| {
+        let metadata = json!({"quota_limit": limit, "quota_limit_value": value, "consumer": "projects/1"});
+        let details =
+            json!([{"reason": "RATE_LIMIT_EXCEEDED", "domain": "googleapis.com", "metadata": metadata}]);
+        Reply::json(429, &body(429, "RESOURCE_EXHAUSTED", "Quota exceeded", &details))
+    };
+    let daily = told("GenerateContentRequestsPerDayPerProjectPerRegion", "50");
+    let error = error_of(daily.header("date", "Thu, 15 Jan 2026 07:00:00 GMT")).await;
+    let hit = *RateLimits::of(&error).unwrap().hit().unwrap();
+    assert_eq!((hit.unit, hit.window, hit.limit), (LimitedUnit::Requests, Some(LimitWindow::Day), Some(50)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3_600)));
+
+    let error = error_of(told("GenerateContentRequestsPerMinutePerProjectPerRegion", "0")).await;
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::QuotaExceeded, Retry::Never));
+}

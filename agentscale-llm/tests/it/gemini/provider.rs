@@ -1,8 +1,8 @@
 use agentscale_core::ErrorKind;
 use agentscale_core::Json;
 use agentscale_core::llm::{
-    CompletionEvent, CompletionRequest, Content, EmbeddingRequest, FinishReason, LlmProvider, Message, Role,
-    ToolCall, Usage,
+    CompletionEvent, CompletionRequest, Content, EmbeddingRequest, FinishReason, LlmProvider, Message,
+    PartialAnswer, Role, ToolCall, Usage,
 };
 use agentscale_llm::gemini::{GeminiConfig, GeminiProvider};
 use serde_json::json;
@@ -36,8 +36,13 @@ async fn calls_without_ids_get_new_ones_in_each_answer() {
     request.messages.push(answer.message);
     let answer = provider.complete(request.clone()).await.unwrap();
     assert_eq!(ids(&answer.message), ["call_2", "call_3"]);
-    let streamed = provider.stream(request).await.unwrap().collect().await.unwrap();
+    let streamed = provider.stream(request.clone()).await.unwrap().collect().await.unwrap();
     assert_eq!(streamed.message, answer.message);
+
+    // The beginning of the conversation is not sent any more.
+    request.messages = vec![Message::user("And then?"), answer.message];
+    let answer = provider.complete(request).await.unwrap();
+    assert_eq!(ids(&answer.message), ["call_4", "call_5"]);
 }
 
 #[tokio::test]
@@ -128,7 +133,8 @@ fn a_configuration_is_checked_and_never_shows_its_key() {
 
 #[tokio::test]
 async fn a_call_that_the_model_spoilt_may_be_tried_again() {
-    let body = r#"{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"print(find)"}]}"#;
+    let body = r#"{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"print(find)"}],
+        "usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":2}}"#;
     let server = Server::replying(Reply::json(200, body)).await;
     let mut request = ask();
     let call = ToolCall::new("call_0", "find", Json::parse("{}").unwrap());
@@ -136,4 +142,5 @@ async fn a_call_that_the_model_spoilt_may_be_tried_again() {
     let error = provider_at(&server).complete(request).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Corrupt, agentscale_core::Retry::Later));
     assert!(!format!("{error:?}").contains("print"));
+    assert_eq!(PartialAnswer::of(&error).unwrap().usage, Usage::new(7, 2), "it is billed");
 }

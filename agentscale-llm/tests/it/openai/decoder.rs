@@ -215,3 +215,39 @@ fn other_choices_are_passed_over() {
     assert_eq!(answer.message.content, [Content::Text { text: "yes".to_owned() }]);
     assert_eq!(answer.finish_reason, FinishReason::Stop);
 }
+
+#[test]
+fn a_new_id_with_each_fragment_is_no_new_call() {
+    let part = |id: &str, function: &str| {
+        format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{{\"index\":0,\"id\":\"{id}\",\"function\":{{{function}}}}}]}}}}]}}\n\n"
+        )
+    };
+    let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n";
+    let stream = [
+        part("a", r#""name":"find","arguments":"""#),
+        part("b", r#""arguments":"{\"q\":""#),
+        part("c", r#""arguments":"1}""#),
+        end.to_owned(),
+    ];
+    let answer = whole(&stream.concat()).unwrap();
+    let calls: Vec<_> =
+        answer.message.tool_calls().map(|call| (&*call.id, &*call.name, call.arguments.as_str())).collect();
+    assert_eq!(calls, [("a", "find", r#"{"q":1}"#)]);
+}
+
+#[test]
+fn an_answer_that_turns_into_a_refusal_is_not_whole() {
+    let refusal = TEXT.replace("\"delta\":{},", "\"delta\":{\"refusal\":\"I stop here\"},");
+    let answer = whole(&refusal).unwrap();
+    assert_eq!((answer.text().as_str(), answer.finish_reason), ("Größe 10 😀", FinishReason::ContentFilter));
+}
+
+#[test]
+fn a_call_that_was_cut_before_its_arguments_is_corrupt() {
+    let cut = TOOLS.replace("\"finish_reason\":\"tool_calls\"", "\"finish_reason\":\"length\"");
+    let error = whole(&cut).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let calls: Vec<_> = PartialAnswer::of(&error).unwrap().message.tool_calls().cloned().collect();
+    assert_eq!(calls.iter().map(|call| call.id.as_str()).collect::<Vec<_>>(), ["call_a"]);
+}

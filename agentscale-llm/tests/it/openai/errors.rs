@@ -52,6 +52,7 @@ async fn a_body_of_an_error_decides_its_kind_and_retry() {
         ),
         (400, "", invalid, "\"content_policy_violation\"", ErrorKind::ContentRefused, Retry::Never),
         (400, "", invalid, "null", ErrorKind::InvalidInput, Retry::Never),
+        (400, "", invalid, "\"unsupported_value\"", ErrorKind::Unsupported, Retry::Never),
         (401, "", invalid, "\"invalid_api_key\"", ErrorKind::Unauthenticated, Retry::Never),
         (403, "", invalid, "\"unsupported_country\"", ErrorKind::PermissionDenied, Retry::Never),
         (404, "", invalid, "\"model_not_found\"", ErrorKind::NotFound, Retry::Never),

@@ -149,6 +149,7 @@ async fn embeddings_come_in_the_order_of_their_texts() {
     for wrong in [
         r#"{"data":[{"index":0,"embedding":[1]}]}"#,
         r#"{"data":[{"embedding":[1]},{"embedding":[]}]}"#,
+        r#"{"data":[{"index":1,"embedding":[1]},{"index":1,"embedding":[2]}]}"#,
         "{}",
     ] {
         let server = Server::replying(Reply::json(200, wrong)).await;

@@ -74,3 +74,31 @@ async fn thoughts_go_back_with_their_calls_under_the_name_that_they_came_under()
     ]);
     assert_eq!(body["messages"], expected);
 }
+
+#[tokio::test]
+async fn what_a_model_does_not_take_is_left_out() {
+    for (model, effort, temperature) in [
+        ("o3-mini", json!("low"), None),
+        ("gpt-5-nano", json!("minimal"), None),
+        ("gpt-5.6-mini", json!("none"), Some(json!(0.5))),
+        ("gpt-5.3-codex", json!("low"), None),
+        ("openai/gpt-5.1", json!("none"), Some(json!(0.5))),
+        ("gpt-oss-20b", json!("low"), Some(json!(0.5))),
+        ("gpt-4.1", json!(null), Some(json!(0.5))),
+    ] {
+        let asked = CompletionRequest::new(vec![Message::user("How long?")]).with_model(model);
+        let body = sent(asked.with_temperature(0.5).with_reasoning_effort(ReasoningEffort::Minimal)).await;
+        assert_eq!(
+            (&body["reasoning_effort"], body.get("temperature")),
+            (&effort, temperature.as_ref()),
+            "{model}"
+        );
+    }
+    for (model, temperature) in
+        [("gpt-5.1", None), ("gpt-5-chat-latest", Some(json!(0.5))), ("qwen3", Some(json!(0.5)))]
+    {
+        let asked = CompletionRequest::new(vec![Message::user("How long?")]).with_model(model);
+        let body = sent(asked.with_temperature(0.5).with_reasoning_effort(ReasoningEffort::High)).await;
+        assert_eq!(body.get("temperature"), temperature.as_ref(), "{model}");
+    }
+}

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use agentscale_core::Json;
-use agentscale_core::llm::ReasoningEffort;
 use serde::Serialize;
 
 use crate::openai::prompt_cache::PromptCacheFields;
@@ -31,7 +30,7 @@ pub(crate) struct ChatRequest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reasoning_effort: Option<ReasoningEffort>,
+    pub(crate) reasoning_effort: Option<&'static str>,
     #[serde(flatten)]
     pub(crate) prompt_cache: PromptCacheFields<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]

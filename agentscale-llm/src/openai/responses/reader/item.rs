@@ -12,7 +12,15 @@ use crate::openai::responses::{API_NAME, wire};
 #[derive(Debug, Default)]
 pub(super) struct Items {
     told: HashMap<u32, Told>,
+    /// The slots by the ids of their items: some servers tell no index, or another one at the end.
+    slots: HashMap<String, u32>,
+    /// Behind the last slot.
+    next: u32,
 }
+
+/// How many ids are kept, and how long ones.
+const MAX_IDS: usize = 4_096;
+const MAX_ID_BYTES: usize = 256;
 
 /// What of an item has come already.
 #[derive(Debug, Default)]
@@ -23,11 +31,40 @@ struct Told {
 }
 
 impl Items {
+    /// The slot of an item that begins or ends: that of its index, else of its id, else a new or the last one.
+    pub(super) fn slot_of_item(&mut self, index: Option<u32>, item: &RawValue, begins: bool) -> Result<u32> {
+        let parsed: wire::ItemKind<'_> = decode::event(item.get().as_bytes())?;
+        let id = parsed.id.as_deref().unwrap_or_default();
+        let known = || self.slots.get(id).copied();
+        let slot = index.or_else(known).unwrap_or(if begins { self.next } else { self.last() });
+        self.next = self.next.max(slot.saturating_add(1));
+        if (1..=MAX_ID_BYTES).contains(&id.len()) && self.slots.len() < MAX_IDS {
+            self.slots.insert(id.to_owned(), slot);
+        }
+        Ok(slot)
+    }
+
+    /// The slot of what belongs to an item: that of its index, else of the item's id, else the last one.
+    pub(super) fn slot(&self, index: Option<u32>, item_id: Option<&str>) -> u32 {
+        let known = || item_id.and_then(|id| self.slots.get(id).copied());
+        index.or_else(known).unwrap_or_else(|| self.last())
+    }
+
+    /// The slot of the `at`-th item of a whole response.
+    pub(super) fn slot_in_list(&mut self, at: u32, item: &RawValue) -> Result<u32> {
+        let parsed: wire::ItemKind<'_> = decode::event(item.get().as_bytes())?;
+        Ok(parsed.id.and_then(|id| self.slots.get(&*id).copied()).unwrap_or(at))
+    }
+
+    fn last(&self) -> u32 {
+        self.next.saturating_sub(1)
+    }
+
     /// The call in a slot, which may be new.
     pub(super) fn call(&mut self, slot: u32, draft: &mut Draft) -> Result<()> {
         let place = match draft.find_call(slot) {
             Some(_) => self.told.entry(slot).or_default().call,
-            None => u32::try_from(draft.calls()).unwrap_or(u32::MAX),
+            None => draft.calls(),
         };
         draft.call(slot, place)?;
         self.told.entry(slot).or_default().call = place;
@@ -158,12 +195,7 @@ impl Items {
 
     fn name_call(&mut self, slot: u32, item: &wire::Item<'_>, draft: &mut Draft) -> Result<()> {
         self.call(slot, draft)?;
-        let call = draft.call(slot, 0)?;
-        for (kept, told) in [(&mut call.id, &item.call_id), (&mut call.name, &item.name)] {
-            if let Some(told) = told.as_deref().filter(|_| kept.is_empty()) {
-                told.clone_into(kept);
-            }
-        }
-        Ok(())
+        let (id, name) = (item.call_id.as_deref(), item.name.as_deref());
+        draft.name_call(slot, id.unwrap_or_default(), name.unwrap_or_default())
     }
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use agentscale_core::Json;
-use agentscale_core::llm::ReasoningEffort;
 use serde::Serialize;
 
 use crate::openai::prompt_cache::PromptCacheFields;
@@ -37,7 +36,7 @@ pub(in crate::openai::responses) struct ResponseRequest<'a> {
 
 #[derive(Debug, Serialize)]
 pub(super) struct ReasoningOptions {
-    pub(super) effort: ReasoningEffort,
+    pub(super) effort: &'static str,
 }
 
 #[derive(Debug, Serialize)]
