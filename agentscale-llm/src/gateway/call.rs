@@ -83,12 +83,8 @@ impl Call {
     /// Settles what the call used, and learns from it. A provider that does not tell has used what was estimated.
     pub(super) fn settle(&self, placed: Placed, usage: Usage) {
         let told = usage.input_tokens > 0 || usage.output_tokens > 0;
-        // Providers do not count what came from their cache against the limits.
-        let used = Tokens {
-            input: usage.input_tokens.saturating_sub(usage.cached_input_tokens),
-            output: usage.output_tokens,
-        };
-        let used = if told { used } else { placed.reservation.tokens() };
+        let reservation = &placed.reservation;
+        let used = if told { reservation.key().quota().counted(usage) } else { reservation.tokens() };
         placed.reservation.succeed(used);
         self.shared.estimates.learn(self.wish.tenant.as_ref(), &self.route.model, self.input_bytes, usage);
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use agentscale_core::Tenant;
-use agentscale_core::llm::{LimitedUnit, LlmProvider, RateLimits};
+use agentscale_core::llm::{LimitedUnit, LlmProvider, RateLimits, Usage};
 use agentscale_core::time::Monotonic;
 
 use super::bucket::Bucket;
@@ -170,6 +170,12 @@ impl Quota {
     /// The provider refused for these limits: nothing goes for `wait`. A longer time that was asked for before stands.
     pub(crate) fn close_for(&self, wait: Duration, now: Monotonic) {
         self.closed_until.fetch_max((now + wait).as_nanos(), Ordering::Relaxed);
+    }
+
+    /// What of a call's usage the provider counts against these limits.
+    pub(crate) fn counted(&self, usage: Usage) -> Tokens {
+        let free = if self.limits.cached_input_is_free { usage.cached_input_tokens } else { 0 };
+        Tokens { input: usage.input_tokens.saturating_sub(free), output: usage.output_tokens }
     }
 
     /// Tokens that flow in a minute; `None` where they are not limited.

@@ -16,6 +16,8 @@ pub struct KeyLimits {
     pub tokens: Option<u64>,
     /// Calls at a time.
     pub concurrency: Option<u32>,
+    /// Whether input that came from the provider's prompt cache does not count, as at Anthropic for most models; `false`.
+    pub cached_input_is_free: bool,
 }
 
 impl KeyLimits {
@@ -56,6 +58,13 @@ impl KeyLimits {
     #[must_use]
     pub fn with_concurrency(mut self, calls: u32) -> Self {
         self.concurrency = Some(calls);
+        self
+    }
+
+    /// Does not count input that came from the provider's prompt cache.
+    #[must_use]
+    pub fn with_free_cached_input(mut self) -> Self {
+        self.cached_input_is_free = true;
         self
     }
 

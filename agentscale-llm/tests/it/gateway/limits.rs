@@ -80,6 +80,24 @@ async fn what_a_call_did_not_use_is_there_for_the_next_and_what_it_used_beyond_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn cached_input_counts_unless_the_provider_gives_it_free() {
+    let cached = Usage::new(500, 10).with_cached(480);
+    let answer = Completion::new(Message::assistant("a"), FinishReason::Stop, cached, "m");
+    let limits = KeyLimits::new().with_input_tokens(600);
+    for (limits, seconds) in [(limits.clone(), 40..200), (limits.with_free_cached_input(), 0..1)] {
+        let provider = ScriptedProvider::new().with_completion(answer.clone()).repeating();
+        let mut config = GatewayConfig::new();
+        config.max_wait_ms = 600_000;
+        let gateway = pooled([(provider, limits)]).config(config).build().unwrap();
+        let start = Instant::now();
+        for _ in 0..3 {
+            gateway.complete(ask("acme")).await.unwrap();
+        }
+        assert!(seconds.contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_provider_says_of_its_limits_lowers_the_view() {
     let told = RateLimits::new(vec![RateLimit::new(LimitedUnit::Requests).with_remaining(1)]);
     let answer = Completion::new(Message::assistant("a"), FinishReason::Stop, Usage::new(1, 1), "m");
