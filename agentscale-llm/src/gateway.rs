@@ -15,6 +15,7 @@ mod reservation;
 mod route;
 mod stream;
 mod table;
+mod telemetry;
 mod verdict;
 
 use std::fmt;
@@ -44,6 +45,7 @@ use line::Line;
 use queue::Pending;
 use route::AsksFor;
 use table::Table;
+use telemetry::LineMetrics;
 
 use crate::tokens::{estimate_tokens, request_bytes};
 
@@ -96,6 +98,7 @@ pub(crate) struct Shared {
     line: Mutex<Line<Pending>>,
     /// Runs while anyone waits.
     dispatcher: Mutex<Option<AbortHandle>>,
+    line_metrics: LineMetrics,
 }
 
 impl Gateway {
@@ -104,13 +107,14 @@ impl Gateway {
         GatewayBuilder::default()
     }
 
-    pub(crate) fn new(table: Table, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(table: Table, clock: Arc<dyn Clock>, line_metrics: LineMetrics) -> Self {
         let shared = Shared {
             desk: Arc::new(Desk::new(clock)),
             estimates: Estimates::new(table.config.max_estimates),
             hasher: DefaultHashBuilder::default(),
             line: Mutex::new(Line::new(table.config.line())),
             dispatcher: Mutex::new(None),
+            line_metrics,
             table: RwLock::new(Arc::new(table)),
         };
         Self { shared: Arc::new(shared) }
@@ -119,7 +123,7 @@ impl Gateway {
     /// Sets the gateway up anew while it runs. Calls under way and in line go on as they began. A key that keeps its
     /// pool and id keeps what it has used; a pool that keeps its name keeps its circuit.
     ///
-    /// The builder's clock and [`GatewayConfig::max_estimates`] are left as they were.
+    /// The builder's clock and [`GatewayConfig::max_estimates`] are left as they were, and so is where the line records.
     ///
     /// # Errors
     /// As for [`GatewayBuilder::build`]; then nothing has changed.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agentscale_core::layers::{CircuitBreaker, CircuitBreakerConfig, CircuitTrip, ConsecutiveFailures};
 use agentscale_core::llm::LlmProvider;
+use agentscale_core::metrics::Metrics;
 use agentscale_core::time::{Clock, SystemClock};
 use agentscale_core::{Error, ErrorKind, Result, Tenant};
 
@@ -12,6 +13,7 @@ use super::key::{Allowed, Key, Quota};
 use super::pool::Pool;
 use super::route::{Route, Target};
 use super::table::Table;
+use super::telemetry::{LineMetrics, TargetMetrics};
 use super::{Gateway, GatewayConfig, KeyChoice, KeyLimits};
 
 /// What a gateway is made of: pools of keys, models that are called through them, and names that tenants call models by.
@@ -23,6 +25,7 @@ pub struct GatewayBuilder {
     models: Vec<GatewayModel>,
     hints: HashMap<(Option<Tenant>, String), String>,
     weights: HashMap<Tenant, NonZeroU32>,
+    metrics: Metrics,
 }
 
 /// Keys of one provider through which one class of models is called: a quota domain.
@@ -70,6 +73,14 @@ impl GatewayBuilder {
         self
     }
 
+    /// Sets where calls, tokens and waits are recorded: `gen_ai_client_*` by OpenTelemetry's conventions, and
+    /// `agentscale_gateway_*`. Nowhere that can be read unless given.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
     /// Adds keys.
     #[must_use]
     pub fn pool(mut self, pool: KeyPool) -> Self {
@@ -112,7 +123,8 @@ impl GatewayBuilder {
     /// pool, a pool without a key.
     pub fn build(self) -> Result<Gateway> {
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()));
-        Ok(Gateway::new(self.table(&clock, None)?, clock))
+        let line_metrics = LineMetrics::new(&self.metrics)?;
+        Ok(Gateway::new(self.table(&clock, None)?, clock, line_metrics))
     }
 
     /// The table of what was added; what stands in `before` under the same names goes on.
@@ -134,7 +146,7 @@ impl GatewayBuilder {
         let mut routes = HashMap::new();
         for model in self.models {
             let name = model.name.clone();
-            let route = Arc::new(model.build(&pools, self.config.max_output_tokens)?);
+            let route = Arc::new(model.build(&pools, self.config.max_output_tokens, &self.metrics)?);
             if routes.insert(name.clone(), route).is_some() {
                 return Err(refused("model", &name, "stands twice"));
             }
@@ -292,7 +304,7 @@ impl GatewayModel {
         self
     }
 
-    fn build(self, pools: &HashMap<String, Arc<Pool>>, max_output: u32) -> Result<Route> {
+    fn build(self, pools: &HashMap<String, Arc<Pool>>, max_output: u32, metrics: &Metrics) -> Result<Route> {
         if self.targets.is_empty() {
             return Err(refused("model", &self.name, "has no pool"));
         }
@@ -301,7 +313,8 @@ impl GatewayModel {
         for (pool, model) in self.targets.into_iter().chain(self.overflow) {
             let found =
                 pools.get(&pool).ok_or_else(|| refused("pool", &pool, "is named and does not exist"))?;
-            targets.push(Target { pool: Arc::clone(found), model });
+            let metrics = TargetMetrics::new(metrics, &self.name, &pool)?;
+            targets.push(Target { pool: Arc::clone(found), model, metrics });
         }
         Ok(Route {
             model: self.name,

@@ -11,6 +11,7 @@ use super::queue::Standing;
 use super::reservation::Rest;
 use super::route::{AsksFor, Placed, Route, Tried, Wish};
 use super::table::Table;
+use super::telemetry::{Operation, TargetMetrics};
 use super::verdict::{Verdict, judge};
 
 /// One call on its way through the gateway: where it may go, and where it was.
@@ -24,6 +25,8 @@ pub(crate) struct Call {
     standing: Standing,
     input_bytes: u64,
     attempts: u32,
+    /// When the last attempt was sent.
+    sent_at: Monotonic,
     /// What the last attempt ended with.
     failed: Option<Error>,
 }
@@ -51,6 +54,7 @@ impl Call {
             standing: Standing { class: context.priority, weight, ends, max_wait },
             input_bytes,
             attempts: 0,
+            sent_at: shared.desk.now(),
             failed: None,
         })
     }
@@ -62,6 +66,7 @@ impl Call {
             (Ok(mut placed), _) => {
                 placed.reservation.send();
                 self.attempts += 1;
+                self.sent_at = self.shared.desk.now();
                 Ok(placed)
             }
             (Err(_), Some(failed)) => Err(failed),
@@ -85,6 +90,7 @@ impl Call {
         let told = usage.input_tokens > 0 || usage.output_tokens > 0;
         let reservation = &placed.reservation;
         let used = if told { reservation.key().quota().counted(usage) } else { reservation.tokens() };
+        self.metrics_of(placed.target).succeeded(self.operation(), self.since_sent(), usage);
         placed.reservation.succeed(used);
         self.shared.estimates.learn(self.wish.tenant.as_ref(), &self.route.model, self.input_bytes, usage);
     }
@@ -93,6 +99,7 @@ impl Call {
     pub(super) fn fail(&mut self, placed: Placed, error: Error) -> Result<()> {
         let verdict = judge(&error, &self.table.config);
         let Placed { target, reservation } = placed;
+        self.metrics_of(target).failed(self.operation(), self.since_sent(), &error);
         match verdict {
             Verdict::Return => reservation.refuse(Rest::None),
             Verdict::NextKey(rest) => {
@@ -113,6 +120,32 @@ impl Call {
         }
         self.failed = Some(self.tell(error));
         Ok(())
+    }
+
+    /// The first part of a streamed answer has come.
+    pub(super) fn tell_first_part(&self, placed: &Placed) {
+        self.metrics_of(placed.target).first_chunk(self.since_sent());
+    }
+
+    /// A streamed answer broke off behind what was shown.
+    pub(super) fn break_off(&self, placed: Placed, error: &Error) {
+        self.metrics_of(placed.target).failed(self.operation(), self.since_sent(), error);
+        placed.reservation.fail();
+    }
+
+    fn metrics_of(&self, target: usize) -> &TargetMetrics {
+        &self.route.targets[target].metrics
+    }
+
+    fn operation(&self) -> Operation {
+        match self.wish.asks_for {
+            AsksFor::Answer => Operation::Chat,
+            AsksFor::Vectors => Operation::Embeddings,
+        }
+    }
+
+    fn since_sent(&self) -> Duration {
+        self.shared.desk.now().since(self.sent_at)
     }
 
     /// What was tried here is not worth trying again outside.

@@ -48,9 +48,11 @@ impl Shared {
             Err(NoKey::NoneServes) => return Err(none_serves(route)),
             Err(NoKey::NoRoom(soonest)) => soonest,
         };
+        let since = self.desk.now();
         let (reply, answer) = oneshot::channel();
         let pending = Pending { route: Arc::clone(route), wish: wish.clone(), tried: tried.clone(), reply };
-        let ticket = self.line_up(pending, standing, soonest)?;
+        let ticket =
+            self.line_up(pending, standing, soonest).inspect_err(|error| self.line_metrics.refused(error))?;
         let in_line = InLine { shared: self, ticket };
         self.keep_dispatching();
         // It goes at once where there is room, and the task that sleeps has someone new to look after.
@@ -58,7 +60,13 @@ impl Shared {
         self.desk.tell_room();
         let placed = answer.await;
         drop(in_line);
-        placed.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled, "wait in the gateway's line")))
+        let placed =
+            placed.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled, "wait in the gateway's line")));
+        match &placed {
+            Ok(_) => self.line_metrics.wait.record_duration(self.desk.now().since(since)),
+            Err(error) => self.line_metrics.refused(error),
+        }
+        placed
     }
 
     fn line_up(&self, pending: Pending, standing: Standing, soonest: Option<Duration>) -> Result<Ticket> {
@@ -85,7 +93,7 @@ impl Shared {
         };
         match line.push(waiting, now) {
             Ok((ticket, shed)) => {
-                self.desk.set_waiting(line.len());
+                self.set_waiting(line.len());
                 drop(line);
                 if let Some(shed) = shed {
                     refuse(
@@ -120,11 +128,11 @@ impl Shared {
                 }
             }
         }) {
-            self.desk.set_waiting(line.len());
+            self.set_waiting(line.len());
             // Who has gone away gives its place back by dropping it.
             drop(waiting.item.reply.send(placed));
         }
-        self.desk.set_waiting(line.len());
+        self.set_waiting(line.len());
         if line.len() == 0 {
             return Next::Rest;
         }
@@ -145,6 +153,11 @@ impl Shared {
     /// Sets how calls wait from now on.
     pub(super) fn set_line(&self, config: LineConfig) {
         self.line().set_config(config);
+    }
+
+    fn set_waiting(&self, calls: usize) {
+        self.desk.set_waiting(calls);
+        self.line_metrics.waiting.set(i64::try_from(calls).unwrap_or(i64::MAX));
     }
 
     fn line(&self) -> MutexGuard<'_, Line<Pending>> {
@@ -187,7 +200,7 @@ impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let mut line = self.shared.line();
         if line.remove(self.ticket).is_some() {
-            self.shared.desk.set_waiting(line.len());
+            self.shared.set_waiting(line.len());
         }
     }
 }

@@ -8,6 +8,7 @@ use super::desk::Desk;
 use super::key::Tokens;
 use super::pool::{NoKey, Pool};
 use super::reservation::Reservation;
+use super::telemetry::TargetMetrics;
 
 /// Where calls of one model go.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub(crate) struct Route {
 pub(crate) struct Target {
     pub(crate) pool: Arc<Pool>,
     pub(crate) model: String,
+    pub(crate) metrics: TargetMetrics,
 }
 
 /// What one call asks of a route.
@@ -82,7 +84,7 @@ impl Route {
         desk: &Arc<Desk>,
     ) -> Result<Placed, NoKey> {
         let mut no_key = NoKey::NoneServes;
-        for (target, Target { pool, model }) in self.targets.iter().enumerate() {
+        for (target, Target { pool, model, .. }) in self.targets.iter().enumerate() {
             let is_closed = target >= self.regular && overflow == Overflow::Closed;
             let is_other = wish.asks_for == AsksFor::Vectors && *model != self.targets[0].model;
             if is_closed || is_other || tried.targets.contains(&target) {

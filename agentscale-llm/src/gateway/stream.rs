@@ -54,7 +54,9 @@ impl Relay {
                     return Some(Ok(CompletionEvent::Finished(completion)));
                 }
                 Some(Ok(event)) => {
-                    self.shown = true;
+                    if !std::mem::replace(&mut self.shown, true) {
+                        self.call.tell_first_part(placed);
+                    }
                     placed.reservation.count_output(tokens_of(&event));
                     return Some(Ok(event));
                 }
@@ -62,7 +64,7 @@ impl Relay {
                     let (_, placed) = self.running.take()?;
                     // What was shown cannot be taken back: the error says what had come.
                     if self.shown {
-                        placed.reservation.fail();
+                        self.call.break_off(placed, &error);
                         return Some(Err(error));
                     }
                     if let Err(error) = self.call.fail(placed, error) {

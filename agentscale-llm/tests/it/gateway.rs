@@ -7,6 +7,7 @@ mod names;
 mod overflow;
 mod reload;
 mod scene;
+mod telemetry;
 
 mod conformance {
     use agentscale_llm::ExtractiveProvider;
