@@ -130,7 +130,8 @@ pub(crate) trait EventReader: fmt::Debug + Send {
         events: &mut Vec<CompletionEvent>,
     ) -> Result<()>;
 
-    /// Whether the stream has said that nothing follows.
+    /// Whether the stream has said that nothing follows. A stream that failed has not: what it failed with would be
+    /// taken for what stands behind its end.
     fn is_done(&self, draft: &Draft) -> bool;
 }
 

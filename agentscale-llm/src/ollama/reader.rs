@@ -83,7 +83,6 @@ impl LineReader {
     }
 
     fn end(&mut self, reason: &str, draft: &mut Draft) -> Result<()> {
-        self.done = true;
         draft.end(match reason {
             "length" => FinishReason::Length,
             // A model that was only loaded, or unloaded, has answered nothing.
@@ -93,6 +92,7 @@ impl LineReader {
             }
             _ => FinishReason::Stop,
         });
+        self.done = true;
         Ok(())
     }
 }

@@ -134,7 +134,6 @@ impl ResponseReader {
         draft: &mut Draft,
         events: &mut Vec<CompletionEvent>,
     ) -> Result<()> {
-        self.done = true;
         tell(&response, draft);
         for (at, item) in (0..).zip(response.output.into_iter().flatten()) {
             let at = self.items.slot_in_list(at, item)?;
@@ -151,6 +150,7 @@ impl ResponseReader {
             (_, "content_filter") => FinishReason::ContentFilter,
             _ => FinishReason::Length,
         });
+        self.done = true;
         Ok(())
     }
 
