@@ -155,9 +155,10 @@ async fn what_this_api_does_not_take_is_refused_before_it_is_sent() {
 #[tokio::test]
 async fn a_stream_that_fails_says_why() {
     let begin = r#"{"type":"response.output_text.delta","output_index":0,"delta":"ten "}"#;
-    let failed = r#"{"type":"response.failed","response":{"status":"failed","error":{"code":"rate_limit_exceeded",
+    let failed =
+        r#"{"type":"response.failed","response":{"status":"failed","error":{"code":"rate_limit_exceeded",
         "message":"Rate limit reached."},"usage":{"input_tokens":3,"output_tokens":1}}}"#
-        .replace('\n', "");
+            .replace('\n', "");
     let server = Server::replying(Reply::sse(&format!("data: {begin}\n\ndata: {failed}\n\n"))).await;
     let error = provider_at(&server).stream(ask()).await.unwrap().collect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RateLimited);
