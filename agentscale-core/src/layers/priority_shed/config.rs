@@ -10,7 +10,8 @@ pub struct PriorityShedConfig {
     /// Calls in flight, 1 to 1 000 000; 200.
     pub max_in_flight: u32,
     /// Percent of the calls in flight that may be kept free for classes above, 0 to 50; 10. It is what goodput may
-    /// lose. A half of it is kept free always, all of it where the highest class was seen to ask for much.
+    /// lose. A half of it is kept free of all below the highest class that asks, and more where that class asks for much;
+    /// below a half where there are no calls of the classes above.
     pub max_headroom_percent: u32,
 }
 

@@ -1,5 +1,6 @@
 //! What each class asks for, as a state machine over periods: counts of a period give what the next keeps free.
-//! No lock, no clock: a period is a number of calls.
+//! No lock, no clock: a period is a number of calls that ended, so that it lasts a part of the time that a call takes
+//! however many are refused meanwhile.
 
 use super::PriorityShedConfig;
 
@@ -25,43 +26,60 @@ pub(super) struct Reserve {
 #[derive(Debug)]
 pub(super) struct Demand {
     max_headroom_percent: u32,
+    /// At the end of the last period.
     last: [Count; CLASSES],
-    mean: Option<[Mean; CLASSES]>,
+    /// Calls in flight since then, summed over so many looks, which come with the calls.
+    seen: [f64; CLASSES],
+    looks: f64,
+    recent: [Recent; CLASSES],
+    periods: u64,
     /// What is kept for the classes above each.
     above: [f64; CLASSES],
-    /// Places of headroom that refusals of the highest class have added.
-    added: f64,
 }
 
-/// Of a class in the recent periods: parts of all calls that came, and calls in flight.
+/// Of a class in the recent periods.
 #[derive(Clone, Copy, Debug, Default)]
-struct Mean {
+struct Recent {
     asked: f64,
     ended: f64,
-    in_flight: f64,
+    /// Calls in flight, times the calls of all classes that came meanwhile: the clock of a machine that has none.
+    held: f64,
 }
 
-/// How much one period counts beside those before it.
-const WEIGHT: f64 = 1.0 / 8.0;
+/// A period ends with so much of the limit in calls that ended.
+const PERIOD: f64 = 0.25;
 
-/// How many calls of the highest class may find no place because others took it, were the calls in flight a Markov
-/// process. What is refused of it nevertheless makes the headroom larger.
-const LOSS: f64 = 0.000_5;
+/// What a period leaves of those before it.
+const FADE: f64 = 31.0 / 32.0;
 
-/// Places that a period in which the highest class was refused adds to the headroom.
-const REFUSED: f64 = 2.0;
+/// How many calls of the highest class may find no place, were the calls in flight a Markov process. A tenth of what
+/// they may be: calls that all take as long come free in clusters.
+const LOSS: f64 = 0.000_1;
 
-/// What of that another period leaves.
-const FORGET: f64 = 0.998;
+/// So much of the limit stays free of the lowest class for those between it and the highest.
+const BETWEEN: f64 = 0.04;
 
-/// So much of the limit a class may take of what those between it and the highest need: it fills what chance leaves.
-const SLACK: f64 = 0.05;
+/// With what stays free for the highest, that is no more than this part of the largest headroom.
+const BETWEEN_OF_HEADROOM: f64 = 0.8;
 
-/// So much of the limit stays free of a class for those between it and the highest.
-const BETWEEN: f64 = 0.03;
+/// What the classes above a class need by chance: so many standard deviations. The class fills what they leave.
+const CHANCE: f64 = 1.5;
 
-/// What the classes above do not ask for any longer is given away bit by bit: so much of the limit a period.
-const GIVE_AWAY: f64 = 1.0 / 16.0;
+/// What the classes above do not ask for any longer is given away bit by bit, lest the calls of those below come, and
+/// end, all at once: so much of the limit a period.
+const GIVE_AWAY: f64 = 1.0 / 64.0;
+
+/// `FADE` and `GIVE_AWAY` where half the places and more are free and many calls came: what was asked for once is over.
+const IDLE: (f64, f64) = (0.75, 1.0 / 16.0);
+
+/// So many calls show who asks, before any has ended.
+const FIRST_CALLS: u32 = 128;
+
+/// How many times the capacity they may be.
+const FIRST_LOAD: f64 = 10.0;
+
+/// The most of the limit that is kept for classes above until calls have ended.
+const FIRST_KEPT: f64 = 0.85;
 
 /// A class that makes up less of the calls is as good as absent.
 const ABSENT: f64 = 0.001;
@@ -71,110 +89,138 @@ const FEW: f64 = 0.01;
 
 impl Demand {
     pub(super) fn new(config: &PriorityShedConfig) -> Self {
-        let max_headroom_percent = config.max_headroom_percent;
-        Self { max_headroom_percent, last: Default::default(), mean: None, above: [0.0; CLASSES], added: 0.0 }
+        Self {
+            max_headroom_percent: config.max_headroom_percent,
+            last: Default::default(),
+            seen: Default::default(),
+            looks: 0.0,
+            recent: Default::default(),
+            periods: 0,
+            above: Default::default(),
+        }
     }
 
     /// What is kept free before anything was seen.
     pub(super) fn initial(&mut self, limit: u32) -> [Reserve; CLASSES] {
         // Half a limit: what came first would otherwise hold all places before anybody above was seen.
-        let mut reserves = [Reserve { headroom: self.least_headroom(limit), above: limit / 2 }; CLASSES];
+        let mut reserves = [Reserve { headroom: self.most_headroom(limit) / 2, above: limit / 2 }; CLASSES];
         reserves[0] = Reserve::default();
-        self.above = reserves.map(|reserve| f64::from(reserve.above));
         reserves
     }
 
-    /// What is kept free after a period, or `None` while the period goes on.
-    pub(super) fn end_period(&mut self, counts: &[Count; CLASSES], limit: u32) -> Option<[Reserve; CLASSES]> {
-        let mut asked = [0; CLASSES];
-        let mut refused = [0; CLASSES];
-        let mut ended = [0; CLASSES];
-        for class in 0..CLASSES {
+    /// What is kept free from now on, or `None` where it stays as it is.
+    pub(super) fn look(&mut self, counts: &[Count; CLASSES], limit: u32) -> Option<[Reserve; CLASSES]> {
+        self.looks += 1.0;
+        self.seen.iter_mut().zip(counts).for_each(|(seen, count)| *seen += f64::from(count.in_flight));
+        let mut period = [Recent::default(); CLASSES];
+        for (class, period) in period.iter_mut().enumerate() {
             let (now, last) = (counts[class], self.last[class]);
             let admitted = now.admitted.wrapping_sub(last.admitted);
-            refused[class] = now.refused.wrapping_sub(last.refused);
-            asked[class] = admitted.saturating_add(refused[class]);
-            ended[class] = admitted.saturating_add(last.in_flight).saturating_sub(now.in_flight);
+            period.asked = f64::from(admitted) + f64::from(now.refused.wrapping_sub(last.refused));
+            period.ended =
+                (f64::from(admitted) + f64::from(last.in_flight) - f64::from(now.in_flight)).max(0.0);
+            period.held = self.seen[class] / self.looks;
         }
-        let all = asked.iter().fold(0_u32, |all, asked| all.saturating_add(*asked));
-        if all < limit.saturating_mul(2).max(64) {
+        let all = f64::from(limit);
+        let asked = total(&period, |class| class.asked);
+        let is_over = total(&period, |class| class.ended) >= (all * PERIOD).max(16.0);
+        if self.periods == 0 && !is_over {
+            // Nobody knows how long calls hold their places.
+            return (asked >= f64::from(FIRST_CALLS)).then(|| self.first(&period, asked, limit));
+        }
+        // Where what is kept leaves no place to those who ask, no call ends.
+        let in_flight: f64 = counts.iter().map(|count| f64::from(count.in_flight)).sum();
+        let is_idle = in_flight < all / 2.0 && asked >= (all * 2.0).max(64.0);
+        if !is_over && !is_idle {
             return None;
         }
-        if self.mean.is_none() && ended.iter().sum::<u32>() < limit / 4 {
-            // The first calls have not ended, so nobody knows how long calls hold their places.
-            return None;
+        let (fade, give_away) = if is_idle { IDLE } else { (FADE, GIVE_AWAY) };
+        for (recent, period) in self.recent.iter_mut().zip(period) {
+            recent.add(Recent { held: period.held * asked, ..period }, fade);
         }
-        self.last = *counts;
-        let part = |calls: u32| f64::from(calls) / f64::from(all);
-        let period: [Mean; CLASSES] = std::array::from_fn(|class| Mean {
-            asked: part(asked[class]),
-            ended: part(ended[class]),
-            in_flight: f64::from(counts[class].in_flight),
-        });
-        let mean = self.mean.get_or_insert(period);
-        for (mean, period) in mean.iter_mut().zip(period) {
-            mean.add(period);
-        }
-        let mean = *mean;
-        let highest = mean.iter().position(|class| class.asked > ABSENT);
-        let refused = highest.is_some_and(|class| refused[class] > 0);
-        self.added = if refused { self.added + REFUSED } else { self.added * FORGET };
-        self.added = self.added.min(f64::from(limit));
-        Some(self.reserves(&mean, limit))
+        (self.last, self.seen, self.looks) = (*counts, Default::default(), 0.0);
+        self.periods += 1;
+        Some(self.reserves(all * give_away, limit))
     }
 
-    fn reserves(&mut self, mean: &[Mean; CLASSES], limit: u32) -> [Reserve; CLASSES] {
-        let ended: f64 = mean.iter().map(|class| class.ended).sum();
-        let in_flight: f64 = mean.iter().map(|class| class.in_flight).sum();
-        // Places for each part of the calls: how long a call holds its place, by Little's law.
-        let hold = in_flight / ended.max(f64::EPSILON);
-        let all = f64::from(limit);
-        // What the highest class that asks for anything needs, and those between it and the class at hand.
-        let (mut highest, mut between) = (0.0_f64, 0.0_f64);
-        let mut load = 0.0;
-        let mut reserves = [Reserve::default(); CLASSES];
-        for (class, own) in mean.iter().enumerate() {
-            let needed = highest + highest.sqrt() + (between - SLACK * all).max(0.0);
-            let kept = needed.max(self.above[class] - GIVE_AWAY * all);
+    /// What is kept free while it is known who asks, and nothing of how many places that takes.
+    fn first(&mut self, calls: &[Recent; CLASSES], asked: f64, limit: u32) -> [Reserve; CLASSES] {
+        let (mut above, mut reserves) = (0.0, [Reserve::default(); CLASSES]);
+        for class in 0..CLASSES {
+            let part = above / asked + CHANCE * above.sqrt() / asked;
+            self.above[class] = f64::from(limit) * (part * FIRST_LOAD).min(FIRST_KEPT);
+            let headroom = if above > 0.0 { self.most_headroom(limit) } else { self.rare(limit, class) };
+            reserves[class] = Reserve { headroom, above: self.above[class] as u32 };
+            above += calls[class].asked;
+        }
+        reserves
+    }
+
+    fn reserves(&mut self, give_away: f64, limit: u32) -> [Reserve; CLASSES] {
+        let (all, most) = (f64::from(limit), f64::from(self.most_headroom(limit)));
+        let asked = total(&self.recent, |class| class.asked);
+        let present = self.recent.map(|class| class.asked > ABSENT * asked);
+        let highest = present.iter().position(|present| *present).unwrap_or(CLASSES - 1);
+        // Above the highest there is nobody whose places it could take.
+        self.above[..=highest].fill(0.0);
+        let mut reserves =
+            std::array::from_fn(|class| Reserve { headroom: self.rare(limit, class), above: 0 });
+        let loads = self.loads(asked);
+        let least = f64::from(reserves[highest].headroom) + for_chance(loads[highest] / all).max(most / 2.0);
+        let between = (most * BETWEEN_OF_HEADROOM - least).clamp(0.0, all * BETWEEN);
+        let steps = present[highest + 1..].iter().filter(|present| **present).count().saturating_sub(1);
+        let mut needed: f64 = loads[..=highest].iter().sum();
+        let mut headroom = least;
+        for class in highest + 1..CLASSES {
+            let kept = (needed - CHANCE * needed.sqrt()).max(self.above[class] - give_away).clamp(0.0, all);
             self.above[class] = kept;
-            let extra = if between > ABSENT * all { BETWEEN * all } else { 0.0 };
-            let headroom = if class == 0 { 0 } else { self.headroom(load, extra, limit) };
-            reserves[class] = Reserve { headroom, above: kept as u32 };
-            let asked = own.asked * (own.in_flight + FEW * hold) / (own.ended + FEW);
-            if load <= 0.0 && own.asked > ABSENT {
-                load = own.asked * hold / all;
-                highest = asked;
-            } else {
-                between += asked;
+            reserves[class] = Reserve { headroom: headroom.min(most).ceil() as u32, above: kept as u32 };
+            needed += loads[class];
+            if present[class] {
+                headroom += between / steps.max(1) as f64;
             }
         }
         reserves
     }
 
-    /// Calls of the highest class that come at `load` of the rate at which places come free fill `n` places with a
-    /// probability of about `(1 - load) * load^n`.
-    fn headroom(&self, load: f64, extra: f64, limit: u32) -> u32 {
-        let (least, most) = (self.least_headroom(limit), part(limit, self.max_headroom_percent));
-        if load <= 0.0 {
-            return least;
-        }
-        let needed = (LOSS / (1.0 - load).max(LOSS)).ln() / load.min(1.0 - f64::EPSILON).ln();
-        ((needed + self.added + extra).ceil() as u32).clamp(least, most)
+    /// The places that each class needs on average, by Little's law.
+    fn loads(&self, asked: f64) -> [f64; CLASSES] {
+        let hold =
+            total(&self.recent, |class| class.held) / total(&self.recent, |class| class.ended).max(1.0);
+        let few = FEW * asked;
+        self.recent.map(|class| {
+            class.asked * (class.held + few * hold) / (class.ended + few).max(f64::EPSILON) / asked.max(1.0)
+        })
     }
 
-    fn least_headroom(&self, limit: u32) -> u32 {
-        part(limit, self.max_headroom_percent) / 2
+    /// What stays free of a class for those above it that ask for next to nothing.
+    fn rare(&self, limit: u32, class: usize) -> u32 {
+        (self.most_headroom(limit) * class as u32).div_ceil(2 * (CLASSES as u32 - 1))
     }
-}
 
-impl Mean {
-    fn add(&mut self, period: Self) {
-        self.asked += (period.asked - self.asked) * WEIGHT;
-        self.ended += (period.ended - self.ended) * WEIGHT;
-        self.in_flight += (period.in_flight - self.in_flight) * WEIGHT;
+    fn most_headroom(&self, limit: u32) -> u32 {
+        (u64::from(limit) * u64::from(self.max_headroom_percent) / 100) as u32
     }
 }
 
-fn part(limit: u32, percent: u32) -> u32 {
-    (u64::from(limit) * u64::from(percent) / 100) as u32
+impl Recent {
+    fn add(&mut self, period: Self, fade: f64) {
+        let add = |recent: &mut f64, period: f64| *recent = *recent * fade + period;
+        add(&mut self.asked, period.asked);
+        add(&mut self.ended, period.ended);
+        add(&mut self.held, period.held);
+    }
+}
+
+/// The headroom for calls that come at `load` of the rate at which places come free: they fill `n` places with a
+/// probability of about `(1 - load) * load^n`.
+fn for_chance(load: f64) -> f64 {
+    if load <= 0.0 {
+        return 0.0;
+    }
+    (LOSS / (1.0 - load).max(LOSS)).ln() / load.min(1.0 - f64::EPSILON).ln()
+}
+
+fn total(classes: &[Recent; CLASSES], part: impl Fn(&Recent) -> f64) -> f64 {
+    classes.iter().map(part).sum()
 }
