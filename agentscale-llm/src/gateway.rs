@@ -49,7 +49,7 @@ use telemetry::LineMetrics;
 
 use crate::tokens::{estimate_tokens, request_bytes};
 
-/// Many keys of many providers as one provider.
+/// Many keys of many providers as one provider; `docs/gateway.md` is its chapter.
 ///
 /// A call goes to a key with room for it: of the requests, tokens and calls in flight that it may use, an estimate is
 /// taken before and settled after. Where the first provider has no room or does not work, the next of the model does;
@@ -278,3 +278,8 @@ impl fmt::Debug for Shared {
             .finish_non_exhaustive()
     }
 }
+
+/// Compiles and runs the example of the chapter.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/gateway.md")]
+struct GatewayChapter;
