@@ -238,7 +238,7 @@ impl LlmProvider for Gateway {
         let table = shared.table();
         let route = Arc::clone(table.route(&request.model, tenant)?);
         let input = request.texts.iter().map(|text| estimate_tokens(text)).sum();
-        let tokens = Tokens { input, output: 0 };
+        let tokens = Tokens { input, ..Tokens::default() };
         let mut call = Call::new(shared, table, route, context, (AsksFor::Vectors, tokens), 0)?;
         loop {
             let placed = call.place().await?;

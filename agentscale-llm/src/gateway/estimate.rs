@@ -68,7 +68,7 @@ impl Estimates {
             Some((ratio, output)) if ratio > 0.0 => (ratio, ceil(output).clamp(1, most.max(1))),
             _ => (FIRST_RATIO, most),
         };
-        Tokens { input: ceil(f64::from(ratio) * as_f64(bytes)).max(1), output }
+        Tokens { input: ceil(f64::from(ratio) * as_f64(bytes)).max(1), output, most_output: most }
     }
 
     /// A call ended.

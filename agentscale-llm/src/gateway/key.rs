@@ -49,6 +49,8 @@ pub(crate) struct Quota {
 pub(crate) struct Tokens {
     pub(crate) input: u64,
     pub(crate) output: u64,
+    /// The longest answer that the call allows.
+    pub(crate) most_output: u64,
 }
 
 /// What a call has taken of a quota.
@@ -57,6 +59,13 @@ pub(crate) struct Taken {
     requests: u64,
     tokens: Tokens,
     total: u64,
+}
+
+/// Whether the provider has seen a call.
+#[derive(Clone, Copy)]
+enum Sent {
+    Yes,
+    No,
 }
 
 impl Taken {
@@ -118,7 +127,7 @@ impl Quota {
             taken.requests = take(self.requests.as_ref(), 1, now)?;
             taken.tokens.input = take(self.input.as_ref(), tokens.input, now)?;
             taken.tokens.output = take(self.output.as_ref(), tokens.output, now)?;
-            taken.total = take(self.total.as_ref(), tokens.input + tokens.output, now)?;
+            taken.total = take(self.total.as_ref(), tokens.input + tokens.most_output, now)?;
             Ok(())
         })();
         match result {
@@ -133,22 +142,27 @@ impl Quota {
     /// The call ended and used so much.
     pub(crate) fn settle(&self, taken: Taken, used: Tokens, now: Monotonic) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.book(taken, taken.requests, used, now);
+        self.book(taken, Sent::Yes, used, now);
     }
 
     /// The call was never sent.
     pub(crate) fn give_back(&self, taken: Taken, now: Monotonic) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.book(taken, 0, Tokens::default(), now);
+        self.book(taken, Sent::No, Tokens::default(), now);
     }
 
-    fn book(&self, taken: Taken, requests: u64, used: Tokens, now: Monotonic) {
+    fn book(&self, taken: Taken, sent: Sent, used: Tokens, now: Monotonic) {
+        let (requests, total) = match sent {
+            // Who counts both kinds together counts what a call may use when it comes, and gives nothing back.
+            Sent::Yes => (taken.requests, taken.total.max(used.input + used.output)),
+            Sent::No => (0, 0),
+        };
         settle(self.requests.as_ref(), taken.requests, requests, now);
         settle(self.input.as_ref(), taken.tokens.input, used.input, now);
         settle(self.output.as_ref(), taken.tokens.output, used.output, now);
-        settle(self.total.as_ref(), taken.total, used.input + used.output, now);
+        settle(self.total.as_ref(), taken.total, total, now);
         if let Some(successor) = self.successor.get() {
-            successor.book(taken, requests, used, now);
+            successor.book(taken, sent, used, now);
         }
     }
 
@@ -175,7 +189,7 @@ impl Quota {
     /// What of a call's usage the provider counts against these limits.
     pub(crate) fn counted(&self, usage: Usage) -> Tokens {
         let free = if self.limits.cached_input_is_free { usage.cached_input_tokens } else { 0 };
-        Tokens { input: usage.input_tokens.saturating_sub(free), output: usage.output_tokens }
+        Tokens { input: usage.input_tokens.saturating_sub(free), output: usage.output_tokens, most_output: 0 }
     }
 
     /// Tokens that flow in a minute; `None` where they are not limited.

@@ -12,7 +12,8 @@ pub struct KeyLimits {
     pub input_tokens: Option<u64>,
     /// Tokens of output a minute.
     pub output_tokens: Option<u64>,
-    /// Tokens of input and output together a minute, for providers that count them so.
+    /// Tokens of input and output together a minute, for providers that count them so as OpenAI does: a call takes its
+    /// input and its longest answer when it comes, and what it does not use is not given back.
     pub tokens: Option<u64>,
     /// Calls at a time.
     pub concurrency: Option<u32>,

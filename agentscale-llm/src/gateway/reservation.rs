@@ -50,7 +50,7 @@ impl Reservation {
 
     /// From now on the call costs its input.
     pub(crate) fn send(&mut self) {
-        self.state = State::Sent(Tokens { input: self.tokens().input, output: 0 });
+        self.state = State::Sent(Tokens { input: self.tokens().input, ..Tokens::default() });
     }
 
     /// More of the answer has come.

@@ -80,6 +80,18 @@ async fn what_a_call_did_not_use_is_there_for_the_next_and_what_it_used_beyond_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn tokens_together_are_taken_by_the_longest_answer_and_not_given_back() {
+    let provider = answering();
+    let gateway = pooled([(provider, KeyLimits::new().with_tokens(6_000))]).build().unwrap();
+    let start = Instant::now();
+    for _ in 0..4 {
+        gateway.complete(ask("acme").with_max_tokens(2_000)).await.unwrap();
+    }
+    let waited = start.elapsed().as_secs_f64();
+    assert!((20.0..24.0).contains(&waited), "8,000 and a little of 6,000 at 100 a second: {waited}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn cached_input_counts_unless_the_provider_gives_it_free() {
     let cached = Usage::new(500, 10).with_cached(480);
     let answer = Completion::new(Message::assistant("a"), FinishReason::Stop, cached, "m");
@@ -134,12 +146,11 @@ async fn three_keys_do_three_times_the_work_of_one() {
 async fn under_backlog_the_quota_is_used_up_and_no_call_is_limited_by_the_provider() {
     let mut config = SimulatedConfig::default();
     config.requests_per_minute = Some(6_000);
-    config.tokens_per_minute = Some(2_000_000);
     config.first_token_ms = 300;
     config.first_token_sigma = 0.5;
     config.token_us = 10_000;
     let provider = SimulatedProvider::new(config).unwrap();
-    let limits = KeyLimits::new().with_requests(6_000).with_tokens(2_000_000);
+    let limits = KeyLimits::new().with_requests(6_000);
     let gateway = pooled([(provider.clone(), limits)]).build().unwrap();
     let minutes = 3;
     // One that was limited would be an error here: there is no other key.
