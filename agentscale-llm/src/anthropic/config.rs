@@ -1,12 +1,15 @@
+use std::fmt;
+
 use agentscale_core::{Error, ErrorKind, Result};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::family;
 use crate::ConnectionConfig;
+use crate::http::shown_url;
 
 /// How an [`AnthropicProvider`](super::AnthropicProvider) reaches its server.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AnthropicConfig {
@@ -143,5 +146,21 @@ impl AnthropicConfig {
             SchemaForm::Auto => family::schema(model),
             chosen => chosen,
         }
+    }
+}
+
+impl fmt::Debug for AnthropicConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnthropicConfig")
+            .field("base_url", &shown_url(&self.base_url))
+            .field("api_key", &self.api_key)
+            .field("model", &self.model)
+            .field("version", &self.version)
+            .field("beta", &self.beta)
+            .field("max_tokens", &self.max_tokens)
+            .field("thinking", &self.thinking)
+            .field("schema", &self.schema)
+            .field("connection", &self.connection)
+            .finish()
     }
 }

@@ -1,11 +1,14 @@
+use std::fmt;
+
 use agentscale_core::{Error, ErrorKind, Result};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::ConnectionConfig;
+use crate::http::shown_url;
 
 /// How a [`GeminiProvider`](super::GeminiProvider) reaches its server.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct GeminiConfig {
@@ -77,5 +80,17 @@ impl GeminiConfig {
     pub fn with_embedding_model(mut self, model: impl Into<String>) -> Self {
         self.embedding_model = Some(model.into());
         self
+    }
+}
+
+impl fmt::Debug for GeminiConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GeminiConfig")
+            .field("base_url", &shown_url(&self.base_url))
+            .field("api_key", &self.api_key)
+            .field("model", &self.model)
+            .field("embedding_model", &self.embedding_model)
+            .field("connection", &self.connection)
+            .finish()
     }
 }

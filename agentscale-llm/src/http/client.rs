@@ -113,7 +113,10 @@ impl Client {
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        url.set_query(query);
+        match (self.base.query(), query) {
+            (Some(base), Some(query)) => url.set_query(Some(&format!("{base}&{query}"))),
+            (base, query) => url.set_query(query.or(base)),
+        }
         url
     }
 
@@ -176,6 +179,13 @@ fn parse_base(api: &Api, text: &str) -> Result<Url> {
     let parsed =
         Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     parsed.ok_or_else(|| refused_field(api, "base_url"))
+}
+
+/// An address without what it may hold of secrets: a name, a password, a query.
+pub(crate) fn shown_url(text: &str) -> String {
+    let Ok(url) = Url::parse(text) else { return "no address".to_owned() };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
 /// Built for this client alone: a provider of cryptography installed for the process would be the host's to choose.

@@ -1,10 +1,13 @@
+use std::fmt;
+
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::ConnectionConfig;
+use crate::http::shown_url;
 
 /// How an [`OllamaProvider`](super::OllamaProvider) reaches its server.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OllamaConfig {
@@ -70,5 +73,19 @@ impl OllamaConfig {
     pub fn with_embedding_model(mut self, model: impl Into<String>) -> Self {
         self.embedding_model = Some(model.into());
         self
+    }
+}
+
+impl fmt::Debug for OllamaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OllamaConfig")
+            .field("base_url", &shown_url(&self.base_url))
+            .field("api_key", &self.api_key)
+            .field("model", &self.model)
+            .field("embedding_model", &self.embedding_model)
+            .field("context_window", &self.context_window)
+            .field("keep_alive", &self.keep_alive)
+            .field("connection", &self.connection)
+            .finish()
     }
 }

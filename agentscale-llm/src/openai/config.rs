@@ -1,11 +1,14 @@
+use std::fmt;
+
 use agentscale_core::{Error, ErrorKind, Result};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::ConnectionConfig;
+use crate::http::shown_url;
 
 /// How an [`OpenAiProvider`](super::OpenAiProvider) reaches its server.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OpenAiConfig {
@@ -141,5 +144,21 @@ impl OpenAiConfig {
             chosen => chosen,
         };
         Fields { token_limit, cache_retention: self.cache_retention_field }
+    }
+}
+
+impl fmt::Debug for OpenAiConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAiConfig")
+            .field("base_url", &shown_url(&self.base_url))
+            .field("api_key", &self.api_key)
+            .field("model", &self.model)
+            .field("embedding_model", &self.embedding_model)
+            .field("organization", &self.organization)
+            .field("project", &self.project)
+            .field("token_limit_field", &self.token_limit_field)
+            .field("cache_retention_field", &self.cache_retention_field)
+            .field("connection", &self.connection)
+            .finish()
     }
 }

@@ -18,6 +18,8 @@ mod model_server;
 mod ollama;
 #[cfg(feature = "openai")]
 mod openai;
+#[cfg(all(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
+mod secrets;
 #[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
 #[allow(dead_code, reason = "no provider's tests need all of it")]
 mod server;

@@ -197,3 +197,11 @@ async fn a_request_without_a_model_or_messages_is_refused_before_it_is_sent() {
     assert_eq!(provider.stream(empty).await.unwrap_err().kind(), ErrorKind::InvalidInput);
     assert!(server.requests().is_empty());
 }
+
+#[tokio::test]
+async fn a_query_of_the_address_goes_with_each_call() {
+    let server = Server::replying(Reply::json(200, ANSWER)).await;
+    let config = OpenAiConfig::new().with_base_url(format!("{}/?api-version=1", server.url)).with_model("m");
+    OpenAiProvider::new(&config).unwrap().complete(ask()).await.unwrap();
+    assert_eq!(server.requests()[0].path, "/v1/chat/completions?api-version=1");
+}
