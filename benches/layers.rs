@@ -4,7 +4,9 @@
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml -- layers`.
 //!
 //! A *call* asks the stack for readiness, calls it and polls the future. Where nothing else is said the service inside
-//! answers at the first poll. The clock is the processor's counter.
+//! answers at the first poll and holds a pointer, as a client does: a layer that clones the service for each call, as
+//! tower's retry does, pays for the pointer there, and one that clones where a call fails does not. The clock is the
+//! processor's counter.
 
 #[allow(dead_code, reason = "shared with benchmarks that compare")]
 #[path = "support/rounds.rs"]

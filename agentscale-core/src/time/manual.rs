@@ -32,9 +32,11 @@ impl ManualClock {
         Self::default()
     }
 
-    /// Moves both the monotonic and the wall time forward.
+    /// Moves both the monotonic and the wall time forward, up to the largest reading.
     pub fn advance(&self, by: Duration) {
-        self.elapsed.fetch_add(saturating_nanos(by), Ordering::AcqRel);
+        let later = |elapsed: u64| Some(elapsed.saturating_add(saturating_nanos(by)));
+        // It has a next reading for each, so that this cannot fail.
+        let _ = self.elapsed.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
     }
 }
 

@@ -53,3 +53,11 @@ async fn both_halves_of_the_paused_clock_follow_the_runtime() {
     assert_eq!(clock.now(), Monotonic::from_nanos(3_600_000_000_000));
     assert_eq!(clock.unix_micros(), ManualClock::UNIX_START + 3_600_000_000);
 }
+
+#[test]
+fn a_manual_clock_never_goes_back() {
+    let clock = ManualClock::new();
+    clock.advance(Duration::from_secs(1));
+    clock.advance(Duration::MAX);
+    assert!(clock.now() > Monotonic::from_nanos(1_000_000_000));
+}

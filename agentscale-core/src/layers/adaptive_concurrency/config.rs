@@ -52,7 +52,7 @@ impl AdaptiveConcurrencyConfig {
         limits::within(SETTING, "max", self.max, 1..=limits::MOST_CALLS)?;
         limits::within(SETTING, "min", self.min, 1..=self.max)?;
         limits::within(SETTING, "initial", self.initial, self.min..=self.max)?;
-        limits::within(SETTING, "slow_after_ms", self.slow_after.as_millis(), 1..=limits::DAY_MS)
+        limits::within(SETTING, "slow_after_ms", millis::rounded_up(self.slow_after), 1..=limits::DAY_MS)
     }
 }
 

@@ -25,7 +25,7 @@ impl BulkheadConfig {
         limits::within(SETTING, "max_in_flight", self.max_in_flight, 1..=limits::MOST_CALLS)?;
         limits::within(SETTING, "max_waiting", self.max_waiting, 0..=limits::MOST_CALLS)?;
         let shortest = u128::from(self.max_waiting > 0);
-        limits::within(SETTING, "max_wait_ms", self.max_wait.as_millis(), shortest..=limits::DAY_MS)
+        limits::within(SETTING, "max_wait_ms", millis::rounded_up(self.max_wait), shortest..=limits::DAY_MS)
     }
 }
 

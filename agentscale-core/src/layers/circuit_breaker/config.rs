@@ -54,7 +54,7 @@ pub struct CircuitRates {
     /// `window_ms`: milliseconds over which calls are counted; 60 000.
     #[serde(rename = "window_ms", with = "millis")]
     pub window: Duration,
-    /// With fewer calls than this in the window the circuit stays closed; 10.
+    /// With fewer calls than this in the window the circuit stays closed, 1 to 100 000; 10.
     pub min_calls: NonZeroU32,
     /// The share of failed calls that opens the circuit, above 0 and at most 1; 0.5.
     pub failure_rate: f64,
@@ -104,11 +104,15 @@ impl CircuitBreakerConfig {
 impl CircuitRates {
     fn check(&self) -> Result<()> {
         require_time("window_ms", self.window)?;
+        limits::within(OPERATION, "min_calls", self.min_calls.get(), 1..=MOST_MIN_CALLS)?;
         require_share("failure_rate", self.failure_rate)?;
         require_time("slow_call_ms", self.slow_call)?;
         require_share("slow_call_rate", self.slow_call_rate)
     }
 }
+
+/// A tenth of the window counts at least so many before it halves its counts.
+const MOST_MIN_CALLS: u32 = 100_000;
 
 const OPERATION: &str = "set up a circuit breaker";
 

@@ -44,14 +44,14 @@ impl HedgeConfig {
     pub(super) fn check(&self) -> Result<()> {
         const SETTING: &str = "set up hedging";
         limits::within(SETTING, "budget_percent", self.budget_percent, 1..=100)?;
-        limits::within(SETTING, "window_ms", self.window.as_millis(), 1..=limits::DAY_MS)?;
+        limits::within(SETTING, "window_ms", millis::rounded_up(self.window), 1..=limits::DAY_MS)?;
         match self.trigger {
             HedgeTrigger::Percentile { percent, min_samples } => {
                 limits::within(SETTING, "percent", percent, 1..=99)?;
                 limits::within(SETTING, "min_samples", min_samples, 1..=limits::MOST_CALLS)
             }
             HedgeTrigger::Fixed { delay } => {
-                limits::within(SETTING, "delay_ms", delay.as_millis(), 0..=limits::DAY_MS)
+                limits::within(SETTING, "delay_ms", millis::rounded_up(delay), 0..=limits::DAY_MS)
             }
         }
     }

@@ -19,9 +19,9 @@ use crate::{Error, ErrorKind, Priority, Result};
 /// In simulations at 2 and at 10 times the load that 200 places can take, of mixes by chance and calls that take equally
 /// or exponentially long, 90 % of the capacity and more were used, and the highest class was served in 99.9 % while it
 /// asked for no more than half of the capacity, over 600 times the time of a call from the first call on. The fewer places
-/// there are, the more chance weighs: with 100, 87 % were used in the worst mix; with 50, also up to 4 % of the highest
-/// class were refused. No rule keeps both there: chance makes a class that needs 25 of 50 places need 10 more that are
-/// free.
+/// there are, the more chance weighs: with 100, 87 % were used in the worst mix; with 50, 85 %, and about 1 % of the
+/// highest class were refused. No rule keeps both there: chance makes a class that needs 25 of 50 places need some 10
+/// more that are free.
 ///
 /// ```
 /// use agentscale_core::{ErrorKind, Priority};

@@ -4,7 +4,7 @@ use std::time::Duration;
 use governor::Quota;
 use serde::{Deserialize, Serialize};
 
-use crate::time::millis;
+use crate::time::{millis, saturating_nanos};
 use crate::{Error, ErrorKind, Result};
 
 /// A rate of calls: `calls` in each `per`, evenly spread, and `burst` at once after a rest (row O7b).
@@ -30,9 +30,12 @@ impl Default for RateLimitConfig {
 impl RateLimitConfig {
     /// The rate as governor keeps it.
     pub(super) fn quota(&self) -> Result<Quota> {
-        let interval = self.per / self.calls.get();
-        let refill = interval.checked_mul(self.burst.get());
-        let quota = refill.filter(|refill| *refill <= LONGEST).and_then(|_| Quota::with_period(interval));
+        // Rounded up to a nanosecond, so that the rate is never exceeded.
+        let interval = saturating_nanos(self.per).div_ceil(self.calls.get().into());
+        let is_possible = u128::from(self.calls.get()) <= self.per.as_nanos();
+        let interval = Some(Duration::from_nanos(interval)).filter(|_| is_possible);
+        let refill = interval.and_then(|interval| interval.checked_mul(self.burst.get()));
+        let quota = refill.filter(|refill| *refill <= LONGEST).and(interval).and_then(Quota::with_period);
         let quota = quota.ok_or_else(|| {
             Error::new(ErrorKind::InvalidInput, "set up a rate limit")
                 .with_context("calls", self.calls)

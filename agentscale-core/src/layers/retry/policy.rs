@@ -34,7 +34,7 @@ pub enum Decision {
 }
 
 /// After this many doublings of a nanosecond every delay has reached any bound.
-const DOUBLINGS: u32 = 64;
+const DOUBLINGS: u32 = 63;
 
 impl RetryPolicy {
     /// A policy by `config`.
@@ -65,13 +65,9 @@ impl RetryPolicy {
             Backoff::Fixed => Some(first),
             // backon has no linear sequence.
             Backoff::Linear => Some(first.saturating_mul(retries.saturating_add(1))),
-            Backoff::Exponential => ExponentialBuilder::new()
-                .with_min_delay(first)
-                .with_max_delay(self.config.max_delay)
-                .without_max_times()
-                .build()
-                .nth(retries.min(DOUBLINGS) as usize)
-                .map(without_float_noise),
+            Backoff::Exponential => doublings(retries)
+                .and_then(|doublings| u64::try_from(first.as_nanos().checked_mul(doublings)?).ok())
+                .map(Duration::from_nanos),
         };
         delay.unwrap_or(self.config.max_delay).min(self.config.max_delay)
     }
@@ -81,8 +77,14 @@ fn share(delay: Duration, chance: f64) -> Duration {
     Duration::try_from_secs_f64(delay.as_secs_f64() * chance).unwrap_or(delay).min(delay)
 }
 
-/// backon multiplies in `f32`: twice 100 ms is 200.000003 ms. The delays are upper bounds, so they are exact.
-fn without_float_noise(delay: Duration) -> Duration {
-    let micros = delay.saturating_add(Duration::from_nanos(500)).as_micros();
-    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+/// backon multiplies in `f32`, in which 1.1 s are not exact and doubled seconds are. The delays are upper bounds, so
+/// they are exact.
+fn doublings(retries: u32) -> Option<u128> {
+    const SECOND: Duration = Duration::from_secs(1);
+    let mut seconds = ExponentialBuilder::new()
+        .with_min_delay(SECOND)
+        .with_max_delay(Duration::from_secs(1 << DOUBLINGS))
+        .without_max_times()
+        .build();
+    seconds.nth(retries.min(DOUBLINGS) as usize).map(|delay| delay.as_secs().into())
 }

@@ -1,6 +1,6 @@
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -17,8 +17,9 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct TimeoutFuture<F> {
+        // `None` once the limit is reached.
         #[pin]
-        call: F,
+        call: Option<F>,
         after: Duration,
         // Boxed: a call that is ready at its first poll arms none, and is moved about without the room for one.
         timer: Option<Pin<Box<Sleep>>>,
@@ -27,7 +28,7 @@ pin_project! {
 
 impl<F> TimeoutFuture<F> {
     pub(super) fn new(call: F, after: Duration) -> Self {
-        Self { call, after, timer: None }
+        Self { call: Some(call), after, timer: None }
     }
 }
 
@@ -39,12 +40,16 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if let Poll::Ready(result) = this.call.poll(context) {
+        let mut this = self.project();
+        let call = this.call.as_mut().as_pin_mut().expect("a future is not polled after its completion");
+        if let Poll::Ready(result) = call.poll(context) {
             return Poll::Ready(result);
         }
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(*this.after)));
-        timer.as_mut().poll(context).map(|()| Err(too_late(*this.after)))
+        ready!(timer.as_mut().poll(context));
+        // Whoever holds this future, such as a hedge that waits for its other call, does not hold the call.
+        this.call.set(None);
+        Poll::Ready(Err(too_late(*this.after)))
     }
 }
 

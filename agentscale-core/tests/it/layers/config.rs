@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentscale_core::layers::{
-    Backoff, CircuitBreaker, CircuitBreakerConfig, CircuitRates, CircuitTrip, Component, Jitter,
-    RateLimitConfig, RetryBudget, RetryBudgetConfig, RetryConfig, RetryLayer, RetryPolicy, TimeoutConfig,
-    TimeoutLayer,
+    AdaptiveConcurrency, AdaptiveConcurrencyConfig, Backoff, Bulkhead, BulkheadConfig, CircuitBreaker,
+    CircuitBreakerConfig, CircuitRates, CircuitTrip, Component, Hedge, HedgeConfig, Jitter, RateLimitConfig,
+    RetryBudget, RetryBudgetConfig, RetryConfig, RetryLayer, RetryPolicy, TimeoutConfig, TimeoutLayer,
 };
 use agentscale_core::time::ManualClock;
 use agentscale_core::{ErrorKind, Result};
@@ -36,6 +36,14 @@ fn each_component_has_the_delays_and_the_breaker_of_the_documents_table() {
     }
     assert_eq!(Some(CircuitBreakerConfig::default()), Component::Llm.circuit_breaker());
     assert_eq!(RetryConfig::default(), Component::Llm.retry());
+}
+
+#[test]
+fn exponential_delays_are_exact_where_they_are_no_power_of_two() {
+    let first_delay = Duration::from_millis(1_100);
+    let policy = RetryPolicy::new(RetryConfig { first_delay, ..RetryConfig::default() });
+    let seen: Vec<_> = (0..6).map(|retries| policy.delay(retries)).collect();
+    assert_eq!(seen, (0..6).map(|retries| first_delay * 2_u32.pow(retries)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -72,6 +80,7 @@ fn a_circuit_breaker_that_cannot_work_is_refused_with_the_field() {
         ("max_half_open_ms", r#"{"max_half_open_ms": 0}"#),
         ("within_ms", r#"{"trip": {"consecutive_failures": {"within_ms": 0}}}"#),
         ("window_ms", r#"{"trip": {"rates": {"window_ms": 0}}}"#),
+        ("min_calls", r#"{"trip": {"rates": {"min_calls": 3000000}}}"#),
         ("slow_call_ms", r#"{"trip": {"rates": {"slow_call_ms": 0}}}"#),
         ("failure_rate", r#"{"trip": {"rates": {"failure_rate": 0.0}}}"#),
         ("failure_rate", r#"{"trip": {"rates": {"failure_rate": -0.1}}}"#),
@@ -112,4 +121,15 @@ fn refused_for<T: std::fmt::Debug>(field: &str, outcome: Result<T>) {
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.context(field).is_some(), "{error} names {field}");
+}
+
+#[test]
+fn a_part_of_a_millisecond_is_a_time() {
+    let (clock, part) = (Arc::new(ManualClock::new()), Duration::from_micros(500));
+    let bulkhead = BulkheadConfig { max_waiting: 1, max_wait: part, ..BulkheadConfig::default() };
+    Bulkhead::new(&bulkhead, clock.clone()).unwrap();
+    let adaptive = AdaptiveConcurrencyConfig { slow_after: part, ..AdaptiveConcurrencyConfig::default() };
+    AdaptiveConcurrency::new(&adaptive, clock.clone()).unwrap();
+    let hedge = HedgeConfig { window: part, ..HedgeConfig::default() };
+    Hedge::new(&hedge, clock).unwrap();
 }

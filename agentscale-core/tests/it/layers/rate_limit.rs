@@ -109,3 +109,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_rate_that_does_not_divide_into_nanoseconds_is_never_exceeded() {
+    let clock = Arc::new(ManualClock::new());
+    let config = r#"{"calls": 600000000, "per_ms": 1000, "burst": 1}"#;
+    let limit = RateLimit::new(&serde_json::from_str(config).unwrap(), clock.clone()).unwrap();
+    let admitted = (0..1_000).filter(|_| {
+        clock.advance(Duration::from_nanos(1));
+        limit.try_acquire().is_ok()
+    });
+    assert!(admitted.count() <= 1 + 600);
+    let more = r#"{"calls": 1000001, "per_ms": 1, "burst": 1}"#;
+    assert!(
+        RateLimit::new(&serde_json::from_str(more).unwrap(), clock).is_err(),
+        "more than one in a nanosecond"
+    );
+}

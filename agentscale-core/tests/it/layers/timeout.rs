@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use agentscale_core::layers::{Layer, TimeoutConfig, TimeoutLayer};
+use agentscale_core::layers::{Layer, Service, TimeoutConfig, TimeoutLayer};
 use agentscale_core::{ErrorKind, Retry};
 use futures::FutureExt;
 use tokio::time::Instant;
@@ -41,4 +41,24 @@ fn a_call_that_is_ready_at_its_first_poll_arms_no_timer() {
     // A tokio timer outside a runtime panics.
     let service = limit(u64::MAX).layer(Scripted::new([Ok("no runtime needed")]));
     assert_eq!(service.oneshot(()).now_or_never().unwrap().unwrap(), "no runtime needed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_took_too_long_is_dropped_at_the_limit_though_the_future_lives_on() {
+    let alive = std::sync::Arc::new(());
+    let held = alive.clone();
+    let hanging = tower::service_fn(move |()| {
+        let held = held.clone();
+        async move {
+            std::future::pending::<()>().await;
+            drop(held);
+            Ok::<_, agentscale_core::Error>(())
+        }
+    });
+    let before = std::sync::Arc::strong_count(&alive);
+    let mut service = limit(3).layer(hanging);
+    let mut call = Box::pin(service.call(()));
+    assert_eq!((&mut call).await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+    assert_eq!(std::sync::Arc::strong_count(&alive), before);
+    drop(call);
 }
