@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use agentscale_core::llm::{Completion, CompletionEvent, CompletionStream};
+use agentscale_core::llm::{Completion, CompletionEvent, CompletionStream, RateLimits};
 use agentscale_core::{Error, Result};
 use futures::stream;
 use reqwest::Response;
@@ -25,6 +25,7 @@ pub(crate) async fn read_stream(
     let reading = Reading {
         client: client.clone(),
         source: Some((response, decoder)),
+        limits: limits.clone(),
         ready: VecDeque::new(),
         rest: None,
         failed: None,
@@ -64,6 +65,7 @@ fn stream_of(completion: Completion, events: Vec<CompletionEvent>) -> Completion
 struct Reading {
     client: Client,
     source: Option<(Response, StreamDecoder)>,
+    limits: RateLimits,
     ready: VecDeque<CompletionEvent>,
     /// What stands behind the end of the answer.
     rest: Option<Response>,
@@ -118,7 +120,10 @@ impl Reading {
         let finished = decoder.finish_into(&mut events);
         self.ready.extend(events);
         match finished {
-            Ok(completion) => self.ready.push_back(CompletionEvent::Finished(completion)),
+            Ok(completion) => {
+                let completion = completion.with_rate_limits(std::mem::take(&mut self.limits));
+                self.ready.push_back(CompletionEvent::Finished(completion));
+            }
             Err(error) => self.failed = Some(error),
         }
     }

@@ -45,6 +45,7 @@ async fn limits_are_told_with_answers_and_streams() {
         let server = Server::replying(with_limits(reply)).await;
         let stream = provider_at(&server).stream(ask()).await.unwrap();
         check(stream.rate_limits());
+        check(&stream.collect().await.unwrap().rate_limits);
     }
 }
 
