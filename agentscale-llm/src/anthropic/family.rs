@@ -41,6 +41,11 @@ pub(super) fn takes_one_of_temperature_and_top_p(model: &str) -> bool {
     Version::of(model).is_some_and(|version| version.number >= (4, 5))
 }
 
+/// Whether `model`, which thinks as it sees fit, does so beside a demanded tool. The first of them refuses it.
+pub(super) fn thinks_beside_a_demand(model: &str) -> bool {
+    Version::of(model).is_none_or(|version| (version.family, version.number) != ("opus", (4, 7)))
+}
+
 impl<'a> Version<'a> {
     fn of(model: &'a str) -> Option<Self> {
         let (_, name) = model.split_once("claude-")?;

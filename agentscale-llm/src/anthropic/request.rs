@@ -18,7 +18,7 @@ pub(super) fn messages<'a>(
     let answer_tool = answer_tool(request, config.schema_of(model));
     let tool_choice = tool_choice(request, answer_tool);
     let max_tokens = request.max_tokens.unwrap_or(config.max_tokens);
-    let (thinking, effort) = thinking::of(request, form, max_tokens, tool_choice.as_ref());
+    let (thinking, effort) = thinking::of(request, model, form, max_tokens, tool_choice.as_ref());
     let (temperature, top_p) = sampling(request, model, form, thinking.is_some());
     let conversation = content::conversation(request);
     wire::MessagesRequest {

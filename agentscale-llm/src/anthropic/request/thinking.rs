@@ -1,7 +1,7 @@
 use agentscale_core::llm::{CompletionRequest, Content, ReasoningEffort, Role};
 
 use super::wire::{Thinking, ToolChoice};
-use crate::anthropic::{API_NAME, ThinkingForm};
+use crate::anthropic::{API_NAME, ThinkingForm, family};
 
 /// The least that the API takes.
 const MIN_BUDGET: u32 = 1_024;
@@ -9,6 +9,7 @@ const MIN_BUDGET: u32 = 1_024;
 /// How the model is asked to think, and its effort. Without an effort in the request nothing is said.
 pub(super) fn of(
     request: &CompletionRequest,
+    model: &str,
     form: ThinkingForm,
     max_tokens: u32,
     tool_choice: Option<&ToolChoice<'_>>,
@@ -18,6 +19,9 @@ pub(super) fn of(
     };
     match form {
         ThinkingForm::Adaptive if effort == ReasoningEffort::Minimal => (None, Some("low")),
+        ThinkingForm::Adaptive if demands(tool_choice) && !family::thinks_beside_a_demand(model) => {
+            (None, Some(name(effort)))
+        }
         ThinkingForm::Adaptive => (Some(Thinking::Adaptive), Some(name(effort))),
         ThinkingForm::Budget if can_have_budget(request, tool_choice) => (budget(effort, max_tokens), None),
         _ => (None, None),
@@ -41,7 +45,6 @@ fn budget(effort: ReasoningEffort, max_tokens: u32) -> Option<Thinking> {
 /// thoughts that led to it, as one that another provider began. The demand and the conversation stand; the thinking is
 /// a wish.
 fn can_have_budget(request: &CompletionRequest, tool_choice: Option<&ToolChoice<'_>>) -> bool {
-    let demands_tool = matches!(tool_choice, Some(ToolChoice::Any | ToolChoice::Tool { .. }));
     let last = request.messages.iter().rfind(|message| message.role == Role::Assistant);
     let is_signed = |part: &Content| match part {
         Content::Reasoning(reasoning) => reasoning.opaque_of(API_NAME).is_some(),
@@ -50,7 +53,11 @@ fn can_have_budget(request: &CompletionRequest, tool_choice: Option<&ToolChoice<
     let calls_unthought = last.is_some_and(|message| {
         message.tool_calls().next().is_some() && !message.content.iter().any(is_signed)
     });
-    !demands_tool && !calls_unthought
+    !demands(tool_choice) && !calls_unthought
+}
+
+fn demands(tool_choice: Option<&ToolChoice<'_>>) -> bool {
+    matches!(tool_choice, Some(ToolChoice::Any | ToolChoice::Tool { .. }))
 }
 
 fn name(effort: ReasoningEffort) -> &'static str {

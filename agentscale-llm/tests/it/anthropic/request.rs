@@ -153,7 +153,13 @@ async fn what_goes_not_with_a_budget_is_left_out() {
     assert!(body["thinking"].is_object() && body.get("temperature").is_none());
 
     let demanding = thinking().with_tools(vec![find()]).with_tool_choice(ToolChoice::Required);
-    assert!(sent(demanding).await.get("thinking").is_none());
+    assert!(sent(demanding.clone()).await.get("thinking").is_none());
+    for (model, thinks) in [("claude-opus-4-7", false), ("claude-opus-4-8", true), ("claude-sonnet-5", true)]
+    {
+        let body = sent(demanding.clone().with_model(model)).await;
+        assert_eq!(body.get("thinking").is_some(), thinks, "{model}");
+        assert_eq!(body["output_config"], json!({"effort": "high"}), "{model}");
+    }
 
     let mut unthought = thinking();
     let call = ToolCall::new("c1", "find", raw("{}"));
