@@ -34,9 +34,9 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `llm-anthropic` | [`llm::AnthropicProvider`], for Anthropic's messages |
-//! | `llm-gemini` | [`llm::GeminiProvider`], for Gemini's generateContent |
-//! | `llm-ollama` | [`llm::OllamaProvider`], for Ollama's own API |
+//! | `llm-anthropic` | `llm::AnthropicProvider`, for Anthropic's messages |
+//! | `llm-gemini` | `llm::GeminiProvider`, for Gemini's generateContent |
+//! | `llm-ollama` | `llm::OllamaProvider`, for Ollama's own API |
 //! | `llm-openai` (default) | [`llm::OpenAiProvider`] for every server that speaks OpenAI's chat completions, [`llm::OpenAiResponsesProvider`] for its responses |
 //! | `full` | all of the above |
 

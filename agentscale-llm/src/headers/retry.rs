@@ -59,8 +59,9 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 
 fn positive(value: &str, per_second: f64) -> Option<Duration> {
     let number: f64 = value.trim().parse().ok()?;
-    let seconds = number / per_second;
-    (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten()
+    let wait = Duration::try_from_secs_f64(number / per_second).ok()?;
+    // A part of a nanosecond is no time either.
+    (!wait.is_zero()).then_some(wait)
 }
 
 #[cfg(test)]
@@ -86,6 +87,8 @@ mod tests {
             (vec![("retry-after", "Mon, 07 Nov 1994 08:49:37 GMT")], Some(day)),
             (vec![("retry-after", "Sat, 05 Nov 1994 08:49:37 GMT")], None),
             (vec![("retry-after", "-5")], None),
+            (vec![("retry-after", "0")], None),
+            (vec![("retry-after", "3E-50")], None),
             (vec![("retry-after", "NaN")], None),
             (vec![("retry-after", "1e300")], None),
             (vec![("retry-after", "soon")], None),
