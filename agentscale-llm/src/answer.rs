@@ -1,8 +1,6 @@
-//! What the offline providers share: checking a request, and turning a text into an answer or a stream.
+//! What the offline providers share: checking a request, and turning a text into an answer.
 
-use agentscale_core::llm::{
-    Completion, CompletionEvent, CompletionRequest, CompletionStream, FinishReason, Message, Usage,
-};
+use agentscale_core::llm::{Completion, CompletionRequest, FinishReason, Message, Usage};
 use agentscale_core::{Error, ErrorKind, Result};
 
 use crate::tokens::{estimate_input, estimate_tokens, start_of};
@@ -19,17 +17,6 @@ pub(crate) fn completion(request: &CompletionRequest, text: &str, model: &str) -
     let (text, finish_reason) = cut(request, text);
     let usage = Usage::new(estimate_input(request), estimate_tokens(text));
     Completion::new(Message::assistant(text), finish_reason, usage, model)
-}
-
-/// The same answer word by word.
-pub(crate) fn word_by_word(completion: Completion) -> CompletionStream {
-    let mut events: Vec<_> = words(&completion.text()).map(CompletionEvent::Text).collect();
-    events.push(CompletionEvent::Finished(completion));
-    CompletionStream::from_events(events.into_iter().map(Ok))
-}
-
-pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split_inclusive(' ').map(str::to_owned)
 }
 
 fn cut<'a>(request: &CompletionRequest, text: &'a str) -> (&'a str, FinishReason) {

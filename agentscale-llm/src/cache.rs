@@ -26,8 +26,6 @@ use key::Key;
 use single::SingleFlight;
 use stats::Counts;
 
-use crate::answer;
-
 /// Answers a request as it was answered before, where nothing that could change the answer is different (row O5).
 ///
 /// Two requests are the same when they have the same tenant, model, messages, tools, form and sampling; runs of white
@@ -165,11 +163,11 @@ impl<P: LlmProvider + Clone> LlmProvider for ResponseCache<P> {
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
         let key = Key::of(&request);
         if let Some(known) = self.find(&key) {
-            return Ok(answer::word_by_word(known));
+            return Ok(CompletionStream::from_completion(known));
         }
         let first = self.shared.on_their_way.enter(key).await;
         if let Some(known) = self.find(&key) {
-            return Ok(answer::word_by_word(known));
+            return Ok(CompletionStream::from_completion(known));
         }
         self.shared.counts.miss();
         let asked_at = self.clock.now();

@@ -98,7 +98,7 @@ impl LlmProvider for ExtractiveProvider {
     }
 
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
-        Ok(answer::word_by_word(self.answer(&request)?))
+        Ok(CompletionStream::from_completion(self.answer(&request)?))
     }
 }
 

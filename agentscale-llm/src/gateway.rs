@@ -161,17 +161,6 @@ impl Gateway {
         let route = Arc::clone(route);
         Call::new(shared, table, route, context, (AsksFor::Answer, tokens), request_bytes(request))
     }
-
-    /// The same request for the model that answers what `call`'s refuses.
-    fn on_refusal(
-        &self,
-        call: &Call,
-        request: &CompletionRequest,
-        error: &Error,
-    ) -> Option<CompletionRequest> {
-        let other = call.route.on_refusal.as_ref().filter(|_| error.kind() == ErrorKind::ContentRefused)?;
-        Some(request.clone().with_model(other))
-    }
 }
 
 impl Shared {
@@ -209,7 +198,7 @@ impl LlmProvider for Gateway {
                     return Ok(completion);
                 }
                 Err(error) => {
-                    let other = self.on_refusal(&call, &request, &error);
+                    let other = call.route.after(&error).map(|other| request.clone().with_model(other));
                     match (call.fail(placed, error), other) {
                         (Ok(()), _) => {}
                         (Err(_), Some(other)) => return self.complete(other).await,
@@ -223,12 +212,10 @@ impl LlmProvider for Gateway {
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
         let call = self.call(&request)?;
         let route = Arc::clone(&call.route);
-        match stream::open(call, request.clone()).await {
-            Err(error) if error.kind() == ErrorKind::ContentRefused => match &route.on_refusal {
-                Some(other) => self.stream(request.with_model(other)).await,
-                None => Err(error),
-            },
-            opened => opened,
+        let opened = stream::open(call, request.clone()).await;
+        match opened.as_ref().err().and_then(|error| route.after(error)) {
+            Some(other) => self.stream(request.with_model(other)).await,
+            None => opened,
         }
     }
 

@@ -51,6 +51,7 @@ pub mod headers;
 #[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
 mod http;
 pub mod ndjson;
+mod nonzero;
 pub mod ollama;
 pub mod openai;
 mod refusal;

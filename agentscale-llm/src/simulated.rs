@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agentscale_core::llm::{
-    Completion, CompletionEvent, CompletionRequest, CompletionStream, Content, EmbeddingRequest, Embeddings,
+    Completion, CompletionEvent, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings,
     LlmCapabilities, LlmProvider, ModelInfo,
 };
 use agentscale_core::{Error, ErrorKind, Result};
@@ -152,7 +152,7 @@ impl LlmProvider for SimulatedProvider {
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
         let (plan, permit) = self.begin(&request).await?;
         let completion = self.completion(&request, &plan)?;
-        let mut parts = parts(&completion);
+        let mut parts = CompletionEvent::parts_of(&completion);
         let token = plan.token;
         let last = match plan.fate {
             Fate::Break { share } => {
@@ -185,18 +185,4 @@ impl LlmProvider for SimulatedProvider {
         let vectors = request.texts.iter().map(|text| embedding::of(text, config.seed, config.dimensions));
         Ok(Embeddings::new(vectors.collect(), agentscale_core::llm::Usage::new(tokens, 0), &config.model))
     }
-}
-
-fn parts(completion: &Completion) -> Vec<CompletionEvent> {
-    let mut parts: Vec<_> = answer::words(&completion.text()).map(CompletionEvent::Text).collect();
-    for (index, part) in completion.message.content.iter().enumerate() {
-        if let Content::ToolCall(call) = part {
-            let fragment = call.arguments.as_str().to_owned();
-            parts.push(CompletionEvent::ToolArguments {
-                index: u32::try_from(index).unwrap_or(u32::MAX),
-                fragment,
-            });
-        }
-    }
-    parts
 }

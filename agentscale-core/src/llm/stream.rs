@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use futures::Stream;
 
-use super::{Completion, RateLimits};
+use super::{Completion, Content, RateLimits, Reasoning};
 use crate::{Error, ErrorKind, Result};
 
 /// A part of an answer.
@@ -25,6 +25,40 @@ pub enum CompletionEvent {
     },
     /// The whole answer; nothing comes behind it.
     Finished(Completion),
+}
+
+impl CompletionEvent {
+    /// What a stream of `completion` gives before it has finished: its text word by word, its thoughts and the arguments
+    /// of its calls in one piece each. For providers that have an answer whole.
+    ///
+    /// ```
+    /// use agentscale_core::llm::{Completion, CompletionEvent, FinishReason, Message, Usage};
+    ///
+    /// let message = Message::assistant("ten seconds");
+    /// let answer = Completion::new(message, FinishReason::Stop, Usage::new(5, 2), "m");
+    /// let parts = ["ten ", "seconds"].map(|word| CompletionEvent::Text(word.to_owned()));
+    /// assert_eq!(CompletionEvent::parts_of(&answer), parts);
+    /// ```
+    pub fn parts_of(completion: &Completion) -> Vec<Self> {
+        let mut calls = 0..;
+        let mut parts = Vec::new();
+        for part in &completion.message.content {
+            match part {
+                Content::Text { text } => {
+                    parts.extend(text.split_inclusive(' ').map(|word| Self::Text(word.to_owned())));
+                }
+                Content::Reasoning(Reasoning { text, .. }) if !text.is_empty() => {
+                    parts.push(Self::Reasoning(text.clone()));
+                }
+                Content::ToolCall(call) => parts.extend(calls.next().map(|index| Self::ToolArguments {
+                    index,
+                    fragment: call.arguments.as_str().to_owned(),
+                })),
+                _ => {}
+            }
+        }
+        parts
+    }
 }
 
 /// An answer in parts. Dropping it ends the call.
@@ -59,6 +93,12 @@ impl CompletionStream {
         I::IntoIter: Send + 'static,
     {
         Self::new(futures::stream::iter(events))
+    }
+
+    /// An answer that is there already, in [its parts](CompletionEvent::parts_of).
+    pub fn from_completion(completion: Completion) -> Self {
+        let parts = CompletionEvent::parts_of(&completion);
+        Self::from_events(parts.into_iter().chain([CompletionEvent::Finished(completion)]).map(Ok))
     }
 
     /// The next event; `None` behind `Finished` or an error.

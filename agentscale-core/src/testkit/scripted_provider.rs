@@ -212,10 +212,7 @@ impl LlmProvider for ScriptedProvider {
 
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
         let items: Vec<_> = match self.next(request).await? {
-            Outcome::Answer(completion) => {
-                let parts = parts(&completion).into_iter().map(Ok);
-                parts.chain([Ok(CompletionEvent::Finished(completion))]).collect()
-            }
+            Outcome::Answer(completion) => return Ok(CompletionStream::from_completion(completion)),
             Outcome::BreakOff(text, error) => {
                 words(&text).map(CompletionEvent::Text).map(Ok).chain([Err(error)]).collect()
             }
@@ -234,15 +231,6 @@ impl LlmProvider for ScriptedProvider {
         let vectors = shared.embeddings.pop_front().ok_or_else(out_of_steps)?;
         Ok(Embeddings::new(vectors, Usage::default(), "scripted"))
     }
-}
-
-fn parts(completion: &Completion) -> Vec<CompletionEvent> {
-    let text = completion.text();
-    let texts = words(&text).map(CompletionEvent::Text);
-    let calls = completion.message.tool_calls().zip(0..).map(|(call, index)| {
-        CompletionEvent::ToolArguments { index, fragment: call.arguments.as_str().to_owned() }
-    });
-    texts.chain(calls).collect()
 }
 
 fn words(text: &str) -> impl Iterator<Item = String> {

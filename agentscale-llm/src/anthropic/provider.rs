@@ -13,7 +13,7 @@ use super::error::{self, OPERATION};
 use super::{AnthropicConfig, MessageReader, read, request};
 use crate::decode::{Dialect, StreamDecoder};
 use crate::headers::anthropic_rate_limits;
-use crate::http::{Api, Client, header_value, read_stream};
+use crate::http::{Api, Client, header_value, model_of, read_stream};
 
 /// Calls a server that speaks Anthropic's messages.
 ///
@@ -74,10 +74,7 @@ impl AnthropicProvider {
     }
 
     fn model<'a>(&'a self, asked: &'a str) -> Result<&'a str> {
-        let named = Some(asked).filter(|model| !model.is_empty()).or(self.config.model.as_deref());
-        named.ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, OPERATION).with_context("reason", "no model is named")
-        })
+        model_of(&API, asked, self.config.model.as_deref())
     }
 
     fn reader(&self, request: &CompletionRequest, model: &str) -> MessageReader {

@@ -1,5 +1,7 @@
-use agentscale_core::{Error, ErrorKind, Result};
+use agentscale_core::Result;
 use serde::{Deserialize, Serialize};
+
+use crate::nonzero::nonzero;
 
 /// How long and how much a [`ResponseCache`](super::ResponseCache) keeps (row O5).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,13 +22,7 @@ impl Default for ResponseCacheConfig {
 
 impl ResponseCacheConfig {
     pub(super) fn check(&self) -> Result<()> {
-        for (field, value) in [("ttl_ms", self.ttl_ms), ("max_bytes", self.max_bytes)] {
-            if value == 0 {
-                return Err(Error::new(ErrorKind::InvalidInput, "set up a response cache")
-                    .with_context("field", field)
-                    .with_context("reason", "zero"));
-            }
-        }
-        Ok(())
+        let fields = [("ttl_ms", self.ttl_ms), ("max_bytes", self.max_bytes)];
+        nonzero("set up a response cache", fields.map(|(field, value)| (field, Some(value))))
     }
 }

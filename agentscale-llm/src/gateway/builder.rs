@@ -347,8 +347,9 @@ fn check_names<'a>(
     Ok(())
 }
 
+/// What errors say was attempted.
+pub(super) const OPERATION: &str = "set up the gateway";
+
 fn refused(what: &'static str, name: &str, reason: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidInput, "set up the gateway")
-        .with_context(what, name)
-        .with_context("reason", reason)
+    Error::new(ErrorKind::InvalidInput, OPERATION).with_context(what, name).with_context("reason", reason)
 }

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
-use agentscale_core::{Error, ErrorKind, Result};
+use agentscale_core::Result;
 use serde::{Deserialize, Serialize};
 
+use super::builder::OPERATION;
 use super::line::LineConfig;
+use crate::nonzero::nonzero;
 
 /// How a gateway queues and repeats calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,21 +65,16 @@ impl GatewayConfig {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let zero = [
-            ("age_after_ms", self.age_after_ms == 0),
-            ("max_wait_ms", self.max_wait_ms == 0),
-            ("overflow_pending", self.overflow_pending == 0),
-            ("max_attempts", self.max_attempts == 0),
-            ("probe_every_ms", self.probe_every_ms == 0),
-            ("failures_to_leave", self.failures_to_leave == 0),
-            ("max_output_tokens", self.max_output_tokens == 0),
+        let fields = [
+            ("age_after_ms", self.age_after_ms),
+            ("max_wait_ms", self.max_wait_ms),
+            ("overflow_pending", self.overflow_pending as u64),
+            ("max_attempts", u64::from(self.max_attempts)),
+            ("probe_every_ms", self.probe_every_ms),
+            ("failures_to_leave", u64::from(self.failures_to_leave)),
+            ("max_output_tokens", u64::from(self.max_output_tokens)),
         ];
-        match zero.into_iter().find(|(_, is_zero)| *is_zero) {
-            Some((field, _)) => Err(Error::new(ErrorKind::InvalidInput, "set up the gateway")
-                .with_context("field", field)
-                .with_context("reason", "zero")),
-            None => Ok(()),
-        }
+        nonzero(OPERATION, fields.map(|(field, value)| (field, Some(value))))
     }
 
     pub(super) fn line(&self) -> LineConfig {

@@ -1,5 +1,8 @@
-use agentscale_core::{Error, ErrorKind, Result};
+use agentscale_core::Result;
 use serde::{Deserialize, Serialize};
+
+use super::builder::OPERATION;
+use crate::nonzero::nonzero;
 
 /// What one key, or the keys of one quota together, may do; what is `None` is not limited (row K4a).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,12 +81,6 @@ impl KeyLimits {
             ("tokens", self.tokens),
             ("concurrency", self.concurrency.map(u64::from)),
         ];
-        match limits.into_iter().find(|(_, limit)| *limit == Some(0)) {
-            Some((field, _)) => Err(Error::new(ErrorKind::InvalidInput, "set up the gateway")
-                .with_context("key", key)
-                .with_context("field", field)
-                .with_context("reason", "a limit of zero")),
-            None => Ok(()),
-        }
+        nonzero(OPERATION, limits).map_err(|error| error.with_context("key", key))
     }
 }

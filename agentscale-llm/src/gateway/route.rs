@@ -2,7 +2,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentscale_core::Tenant;
+use agentscale_core::{Error, ErrorKind, Tenant};
 
 use super::desk::Desk;
 use super::key::Tokens;
@@ -97,6 +97,11 @@ impl Route {
             }
         }
         Err(no_key)
+    }
+
+    /// The model for a call that ended with `error`, where there is one for it.
+    pub(crate) fn after(&self, error: &Error) -> Option<&str> {
+        self.on_refusal.as_deref().filter(|_| error.kind() == ErrorKind::ContentRefused)
     }
 
     /// Calls with the same lane wait for the same keys.

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use super::error::{self, OPERATION};
 use super::{CachedContent, GeminiConfig, cached_content, embeddings, read, request};
 use crate::decode::{Dialect, StreamDecoder};
-use crate::http::{Api, Client, header_value, read_stream};
+use crate::http::{Api, Client, header_value, model_of, read_stream};
 
 /// Calls a server that speaks Gemini's generateContent.
 ///
@@ -81,7 +81,7 @@ impl GeminiProvider {
         request: &CompletionRequest,
         ttl: Duration,
     ) -> Result<CachedContent> {
-        let name = model_path(model(&request.model, self.model.as_deref())?)?;
+        let name = model_path(model_of(&API, &request.model, self.model.as_deref())?)?;
         let response =
             self.client.post("/cachedContents", &cached_content::create(request, &name, ttl)?).await?;
         cached_content::read(&self.client.body(response).await?)
@@ -122,13 +122,13 @@ impl LlmProvider for GeminiProvider {
     }
 
     async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
-        let model = model(&request.model, self.model.as_deref())?;
+        let model = model_of(&API, &request.model, self.model.as_deref())?;
         let response = self.post(&request, model, "generateContent").await?;
         Ok(read::completion(&self.client.body(response).await?, model, &request.messages)?.0)
     }
 
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
-        let model = model(&request.model, self.model.as_deref())?;
+        let model = model_of(&API, &request.model, self.model.as_deref())?;
         let response = self.post(&request, model, "streamGenerateContent?alt=sse").await?;
         let messages = &request.messages;
         let decoder = StreamDecoder::new(Dialect::Gemini).with_model(model).answering(messages);
@@ -137,7 +137,7 @@ impl LlmProvider for GeminiProvider {
 
     /// In batches of a hundred texts, one after the other.
     async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {
-        let model = model(&request.model, self.embedding_model.as_deref())?;
+        let model = model_of(&API, &request.model, self.embedding_model.as_deref())?;
         let name = model_path(model)?;
         let (mut vectors, mut tokens) = (Vec::with_capacity(request.texts.len()), 0);
         for texts in request.texts.chunks(embeddings::MAX_BATCH) {
@@ -158,13 +158,6 @@ static API: Api = Api {
     rate_limits: |_, _| RateLimits::default(),
     request_id: "x-goog-request-id",
 };
-
-fn model<'a>(asked: &'a str, default: Option<&'a str>) -> Result<&'a str> {
-    let named = Some(asked).filter(|model| !model.is_empty()).or(default);
-    named.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, OPERATION).with_context("reason", "no model is named")
-    })
-}
 
 /// `models/gemini-2.5-flash`. A name that would lead to another call is none.
 fn model_path(model: &str) -> Result<Cow<'_, str>> {

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use agentscale_core::{Error, ErrorKind, Result};
+use agentscale_core::Result;
 use serde::{Deserialize, Serialize};
+
+use crate::nonzero::nonzero;
 
 /// How a provider holds its connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,16 +58,11 @@ impl ConnectionConfig {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let zero = [
-            ("connect_timeout_ms", self.connect_timeout_ms == 0),
-            ("timeout_ms", self.timeout_ms == 0),
-            ("max_response_bytes", self.max_response_bytes == 0),
+        let fields = [
+            ("connect_timeout_ms", self.connect_timeout_ms),
+            ("timeout_ms", self.timeout_ms),
+            ("max_response_bytes", self.max_response_bytes as u64),
         ];
-        match zero.into_iter().find(|(_, is_zero)| *is_zero) {
-            Some((field, _)) => Err(Error::new(ErrorKind::InvalidInput, "configure connections")
-                .with_context("field", field)
-                .with_context("reason", "zero")),
-            None => Ok(()),
-        }
+        nonzero("configure connections", fields.map(|(field, value)| (field, Some(value))))
     }
 }

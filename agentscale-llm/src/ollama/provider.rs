@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
+use agentscale_core::Result;
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
     LlmProvider, ModelInfo, RateLimits, Usage,
 };
-use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use reqwest::Response;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use super::error::{self, OPERATION};
 use super::{LineReader, OllamaConfig, embeddings, read, request};
 use crate::decode::{Dialect, StreamDecoder};
-use crate::http::{Api, Client, header_value, read_stream};
+use crate::http::{Api, Client, header_value, model_of, read_stream};
 
 /// Calls a server that speaks Ollama's own API.
 ///
@@ -80,14 +80,14 @@ impl LlmProvider for OllamaProvider {
     }
 
     async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
-        let model = model(&request.model, self.config.model.as_deref())?;
+        let model = model_of(&API, &request.model, self.config.model.as_deref())?;
         let response = self.post(&request, model, false).await?;
         let body = self.client.body(response).await?;
         Ok(read::completion(&body, reader(&request)?, model, &request.messages)?.0)
     }
 
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
-        let model = model(&request.model, self.config.model.as_deref())?;
+        let model = model_of(&API, &request.model, self.config.model.as_deref())?;
         let response = self.post(&request, model, true).await?;
         let (streamed, whole) = (reader(&request)?, reader(&request)?);
         let messages = &request.messages;
@@ -98,7 +98,7 @@ impl LlmProvider for OllamaProvider {
     }
 
     async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {
-        let model = model(&request.model, self.config.embedding_model.as_deref())?;
+        let model = model_of(&API, &request.model, self.config.embedding_model.as_deref())?;
         if request.texts.is_empty() {
             return Ok(Embeddings::new(Vec::new(), Usage::default(), model));
         }
@@ -112,13 +112,6 @@ impl LlmProvider for OllamaProvider {
 fn reader(request: &CompletionRequest) -> Result<LineReader> {
     let demanded = request::demanded_tool(request)?;
     Ok(LineReader::default().with_demanded_tool(demanded.map(|tool| tool.name.as_str())))
-}
-
-fn model<'a>(asked: &'a str, default: Option<&'a str>) -> Result<&'a str> {
-    let named = Some(asked).filter(|model| !model.is_empty()).or(default);
-    named.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, OPERATION).with_context("reason", "no model is named")
-    })
 }
 
 static API: Api = Api {

@@ -1,5 +1,5 @@
+use agentscale_core::Result;
 use agentscale_core::llm::{EmbeddingRequest, Embeddings, Usage};
-use agentscale_core::{Error, ErrorKind, Result};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use secrecy::ExposeSecret;
 
@@ -7,7 +7,7 @@ use super::config::{Fields, OpenAiConfig};
 use super::embeddings;
 use super::error::{self, OPERATION};
 use crate::headers::openai_rate_limits;
-use crate::http::{Api, Client, header_value};
+use crate::http::{Api, Client, header_value, model_of};
 
 /// What the providers of OpenAI's APIs share: a server, its models, and embeddings.
 #[derive(Clone, Debug)]
@@ -30,11 +30,11 @@ impl Connection {
 
     /// The model that a request asks for.
     pub(super) fn model<'a>(&'a self, asked: &'a str) -> Result<&'a str> {
-        model(asked, self.model.as_deref())
+        model_of(&API, asked, self.model.as_deref())
     }
 
     pub(super) async fn embed(&self, request: &EmbeddingRequest) -> Result<Embeddings> {
-        let model = model(&request.model, self.embedding_model.as_deref())?;
+        let model = model_of(&API, &request.model, self.embedding_model.as_deref())?;
         if request.texts.is_empty() {
             return Ok(Embeddings::new(Vec::new(), Usage::default(), model));
         }
@@ -42,13 +42,6 @@ impl Connection {
         let response = self.client.post("/embeddings", &body).await?;
         embeddings::read(&self.client.body(response).await?, request.texts.len(), model)
     }
-}
-
-fn model<'a>(asked: &'a str, default: Option<&'a str>) -> Result<&'a str> {
-    let named = Some(asked).filter(|model| !model.is_empty()).or(default);
-    named.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, OPERATION).with_context("reason", "no model is named")
-    })
 }
 
 static API: Api = Api {

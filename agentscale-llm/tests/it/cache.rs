@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentscale_core::llm::{
-    CallContext, Completion, CompletionRequest, FinishReason, LlmProvider, Message, ReasoningEffort,
-    ResponseFormat, ToolChoice, ToolSpec, Usage,
+    CallContext, Completion, CompletionEvent, CompletionRequest, FinishReason, LlmProvider, Message,
+    ReasoningEffort, ResponseFormat, ToolCall, ToolChoice, ToolSpec, Usage,
 };
 use agentscale_core::testkit::ScriptedProvider;
 use agentscale_core::time::PausedClock;
@@ -57,6 +57,19 @@ async fn the_same_request_is_asked_once_and_costs_nothing_again() {
     assert_eq!((stats.hits, stats.misses, provider.requests().len()), (2, 1, 1));
     assert_eq!((stats.saved, stats.age), (Duration::from_secs(4), Duration::from_secs(120)));
     assert!((stats.hit_rate() - 2.0 / 3.0).abs() < 1e-9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_call_comes_to_a_stream_with_its_arguments() {
+    let arguments = Json::parse(r#"{"words":"lease"}"#).unwrap();
+    let provider = ScriptedProvider::new().with_tool_calls(vec![ToolCall::new("c1", "find", arguments)]);
+    let cache = cached(&provider);
+    cache.complete(ask("q")).await.unwrap();
+    let mut stream = cache.stream(ask("q")).await.unwrap();
+    let fragment = r#"{"words":"lease"}"#.to_owned();
+    assert_eq!(stream.next().await.unwrap().unwrap(), CompletionEvent::ToolArguments { index: 0, fragment });
+    assert!(matches!(stream.next().await.unwrap().unwrap(), CompletionEvent::Finished(_)));
+    assert_eq!(cache.stats().hits, 1);
 }
 
 #[tokio::test(start_paused = true)]
