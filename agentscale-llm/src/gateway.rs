@@ -153,7 +153,7 @@ impl Gateway {
         let table = shared.table();
         let mut route = table.route(&request.model, tenant)?;
         let mut tokens = shared.estimates.estimate(request, &route.model, route.max_output);
-        if let (Err(_), Some(longer)) = (check_window(route, tokens), &route.long_context) {
+        while let Some(longer) = route.for_longer(tokens) {
             route = table.route(longer, None)?;
             tokens = shared.estimates.estimate(request, &route.model, route.max_output);
         }

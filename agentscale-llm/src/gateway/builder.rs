@@ -9,8 +9,8 @@ use agentscale_core::metrics::Metrics;
 use agentscale_core::time::{Clock, SystemClock};
 use agentscale_core::{Error, ErrorKind, Result, Tenant};
 
-use super::key::{Allowed, Key, Quota};
-use super::pool::Pool;
+use super::key::{Key, Quota};
+use super::pool::{Allowed, Pool};
 use super::route::{Route, Target};
 use super::table::Table;
 use super::telemetry::{LineMetrics, TargetMetrics};
@@ -194,12 +194,12 @@ impl KeyPool {
                 Some(name) => Arc::clone(quotas.entry(name.clone()).or_insert_with(own)),
                 None => own(),
             };
-            let tenants = key.tenants.map_or(Allowed::Everyone, Allowed::These);
-            let key = Key::new(key.id, key.provider, tenants, quota);
+            let allowed = key.tenants.map_or(Allowed::Everyone, Allowed::These);
+            let key = Key::new(key.id, key.provider, quota);
             if let Some(before) = key_before {
                 key.rest_like(before);
             }
-            keys.push(Arc::new(key));
+            keys.push((Arc::new(key), allowed));
         }
         let failures = NonZeroU16::new(config.failures_to_leave).unwrap_or(NonZeroU16::MIN);
         let trip = ConsecutiveFailures { failures, ..ConsecutiveFailures::default() };
@@ -290,7 +290,7 @@ impl GatewayModel {
         self
     }
 
-    /// Sets the model for what is longer than the window of this one.
+    /// Sets the model for what is longer than the window of this one, by the estimate or by the provider's word.
     #[must_use]
     pub fn with_long_context(mut self, model: impl Into<String>) -> Self {
         self.long_context = Some(model.into());
@@ -328,23 +328,36 @@ impl GatewayModel {
     }
 }
 
-/// Each name stands for a model, and no refusal leads in a circle.
+/// Each name stands for a model, and no model leads back to itself.
 fn check_names<'a>(
     routes: &'a HashMap<String, Arc<Route>>,
     hints: impl Iterator<Item = &'a String>,
 ) -> Result<()> {
-    let fallbacks = routes.values().flat_map(|route| [&route.long_context, &route.on_refusal]).flatten();
-    if let Some(unknown) = hints.chain(fallbacks).find(|model| !routes.contains_key(*model)) {
+    let others = routes.values().flat_map(|route| route.others());
+    if let Some(unknown) = hints.map(String::as_str).chain(others).find(|model| !routes.contains_key(*model))
+    {
         return Err(refused("model", unknown, "is named and does not exist"));
     }
-    let next = |route: &&'a Arc<Route>| route.on_refusal.as_ref().and_then(|model| routes.get(model));
-    for route in routes.values() {
-        // A chain that is longer than there are models meets one twice.
-        if std::iter::successors(Some(route), next).nth(routes.len()).is_some() {
-            return Err(refused("model", &route.model, "leads in a circle when it refuses"));
-        }
+    match in_a_circle(routes) {
+        Some(model) => Err(refused("model", model, "leads in a circle when it refuses or is too small")),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// A model whose calls could go on for ever from one to the next.
+fn in_a_circle(routes: &HashMap<String, Arc<Route>>) -> Option<&str> {
+    let mut left: HashSet<&str> = routes.keys().map(String::as_str).collect();
+    loop {
+        let leads_on = |model: &&str| {
+            routes.get(*model).is_some_and(|route| route.others().any(|other| left.contains(other)))
+        };
+        let (in_question, before) =
+            (left.iter().copied().filter(leads_on).collect::<HashSet<_>>(), left.len());
+        if in_question.len() == before {
+            return in_question.into_iter().min();
+        }
+        left = in_question;
+    }
 }
 
 /// What errors say was attempted.

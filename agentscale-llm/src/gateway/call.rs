@@ -168,10 +168,11 @@ fn ends(shared: &Shared, context: &CallContext) -> Result<Option<Monotonic>> {
     }
 }
 
-/// Refuses what is longer than the model's window before it is sent.
+/// Refuses what is longer than the model's window before it is sent. An estimate may be high by a half; what is nearer to
+/// the window than that is for the provider to judge.
 pub(super) fn check_window(route: &Route, tokens: Tokens) -> Result<()> {
     match route.context_window {
-        Some(window) if tokens.input > u64::from(window) => {
+        Some(window) if tokens.input / 3 * 2 > u64::from(window) => {
             Err(Error::new(ErrorKind::ContextTooLong, "enter the gateway")
                 .with_context("model", &route.model)
                 .with_context("estimated_tokens", tokens.input)

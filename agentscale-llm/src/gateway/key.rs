@@ -1,10 +1,8 @@
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use agentscale_core::Tenant;
 use agentscale_core::llm::{LimitedUnit, LlmProvider, RateLimits, Usage};
 use agentscale_core::time::Monotonic;
 
@@ -15,17 +13,9 @@ use super::limits::KeyLimits;
 pub(crate) struct Key {
     id: Arc<str>,
     provider: Arc<dyn LlmProvider>,
-    tenants: Allowed,
     quota: Arc<Quota>,
     /// Until when it is left alone, on the gateway's clock: it only moves on.
     cool_until: AtomicU64,
-}
-
-/// The tenants that may use a key.
-#[derive(Debug)]
-pub(crate) enum Allowed {
-    Everyone,
-    These(HashSet<Tenant>),
 }
 
 /// The limits that the keys of one organization share.
@@ -229,13 +219,8 @@ fn settle(bucket: Option<&Bucket>, taken: u64, used: u64, now: Monotonic) {
 }
 
 impl Key {
-    pub(crate) fn new(
-        id: impl Into<Arc<str>>,
-        provider: Arc<dyn LlmProvider>,
-        tenants: Allowed,
-        quota: Arc<Quota>,
-    ) -> Self {
-        Self { id: id.into(), provider, tenants, quota, cool_until: AtomicU64::new(0) }
+    pub(crate) fn new(id: impl Into<Arc<str>>, provider: Arc<dyn LlmProvider>, quota: Arc<Quota>) -> Self {
+        Self { id: id.into(), provider, quota, cool_until: AtomicU64::new(0) }
     }
 
     pub(crate) fn id(&self) -> &Arc<str> {
@@ -248,13 +233,6 @@ impl Key {
 
     pub(crate) fn quota(&self) -> &Arc<Quota> {
         &self.quota
-    }
-
-    pub(crate) fn serves(&self, tenant: Option<&Tenant>) -> bool {
-        match &self.tenants {
-            Allowed::Everyone => true,
-            Allowed::These(tenants) => tenant.is_some_and(|tenant| tenants.contains(tenant)),
-        }
     }
 
     /// Leaves it alone for `wait`; a longer rest that was asked for before stands.

@@ -1,3 +1,4 @@
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,6 +16,10 @@ use super::reservation::Reservation;
 #[derive(Debug)]
 pub(crate) struct Pool {
     keys: Vec<Arc<Key>>,
+    /// Those that everyone may use, by their places.
+    common: Vec<usize>,
+    /// Those that a tenant may use beside them.
+    own: HashMap<Tenant, Vec<usize>>,
     choice: KeyChoice,
     next: AtomicUsize,
     breaker: CircuitBreaker,
@@ -32,6 +37,21 @@ pub enum KeyChoice {
     TwoChoices,
 }
 
+/// The tenants that may use a key.
+#[derive(Debug)]
+pub(crate) enum Allowed {
+    Everyone,
+    These(HashSet<Tenant>),
+}
+
+/// The keys that a tenant may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Eligible<'a> {
+    keys: &'a [Arc<Key>],
+    own: &'a [usize],
+    common: &'a [usize],
+}
+
 /// Why a pool gives no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoKey {
@@ -42,8 +62,18 @@ pub(crate) enum NoKey {
 }
 
 impl Pool {
-    pub(crate) fn new(keys: Vec<Arc<Key>>, choice: KeyChoice, breaker: CircuitBreaker) -> Self {
-        Self { keys, choice, next: AtomicUsize::new(0), breaker }
+    pub(crate) fn new(keys: Vec<(Arc<Key>, Allowed)>, choice: KeyChoice, breaker: CircuitBreaker) -> Self {
+        let (mut common, mut own) = (Vec::new(), HashMap::<_, Vec<_>>::new());
+        for (place, (_, allowed)) in keys.iter().enumerate() {
+            match allowed {
+                Allowed::Everyone => common.push(place),
+                Allowed::These(tenants) => {
+                    tenants.iter().for_each(|tenant| own.entry(tenant.clone()).or_default().push(place));
+                }
+            }
+        }
+        let keys = keys.into_iter().map(|(key, _)| key).collect();
+        Self { keys, common, own, choice, next: AtomicUsize::new(0), breaker }
     }
 
     pub(crate) fn breaker(&self) -> &CircuitBreaker {
@@ -52,6 +82,11 @@ impl Pool {
 
     pub(crate) fn keys(&self) -> &[Arc<Key>] {
         &self.keys
+    }
+
+    pub(crate) fn eligible(&self, tenant: Option<&Tenant>) -> Eligible<'_> {
+        let own = tenant.and_then(|tenant| self.own.get(tenant)).map_or(&[][..], Vec::as_slice);
+        Eligible { keys: &self.keys, own, common: &self.common }
     }
 
     /// Reserves a call of `tokens` on a key that serves `tenant`; those of one session on the same key while it has
@@ -64,21 +99,15 @@ impl Pool {
         spent: &[Arc<str>],
         desk: &Arc<Desk>,
     ) -> Result<Reservation, NoKey> {
+        let eligible = self.eligible(tenant);
+        if eligible.len() == 0 {
+            return Err(NoKey::NoneServes);
+        }
         let now = desk.now();
-        let permit = match self.breaker.try_acquire() {
-            Ok(permit) => permit,
-            Err(refused) if self.keys.iter().any(|key| key.serves(tenant)) => {
-                return Err(NoKey::NoRoom(refused.retry_after()));
-            }
-            Err(_) => return Err(NoKey::NoneServes),
-        };
+        let permit = self.breaker.try_acquire().map_err(|refused| NoKey::NoRoom(refused.retry_after()))?;
         let mut no_key = NoKey::NoneServes;
-        let first = self.first(session, now);
-        for place in 0..self.keys.len() {
-            let key = &self.keys[(first + place) % self.keys.len()];
-            if !key.serves(tenant) || spent.contains(key.id()) {
-                continue;
-            }
+        let first = self.first(eligible, session, now);
+        for key in eligible.starting_at(first).filter(|key| !spent.contains(key.id())) {
             let refused = match key.cool_left(now) {
                 Some(left) => Some(left),
                 None => match key.quota().take(tokens, now) {
@@ -93,9 +122,9 @@ impl Pool {
         Err(no_key)
     }
 
-    /// The key that is tried first.
-    fn first(&self, session: Option<u64>, now: Monotonic) -> usize {
-        let keys = self.keys.len().max(1);
+    /// The place of the key that is tried first.
+    fn first(&self, eligible: Eligible<'_>, session: Option<u64>, now: Monotonic) -> usize {
+        let keys = eligible.len();
         if let Some(session) = session {
             return usize::try_from(session % keys as u64).unwrap_or(0);
         }
@@ -103,10 +132,30 @@ impl Pool {
             KeyChoice::RoundRobin => self.next.fetch_add(1, Ordering::Relaxed) % keys,
             KeyChoice::TwoChoices => {
                 let (one, other) = (fastrand::usize(..keys), fastrand::usize(..keys));
-                let share = |key: usize| self.keys.get(key).map_or(0.0, |key| key.quota().free_share(now));
+                let share = |place: usize| eligible.key(place).quota().free_share(now);
                 if share(one) >= share(other) { one } else { other }
             }
         }
+    }
+}
+
+impl<'a> Eligible<'a> {
+    pub(crate) fn len(self) -> usize {
+        self.own.len() + self.common.len()
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a Arc<Key>> {
+        self.starting_at(0)
+    }
+
+    /// Each once, from this place on round to it.
+    fn starting_at(self, first: usize) -> impl Iterator<Item = &'a Arc<Key>> {
+        (first..self.len()).chain(0..first).map(move |place| self.key(place))
+    }
+
+    fn key(self, place: usize) -> &'a Arc<Key> {
+        let place = self.own.get(place).unwrap_or_else(|| &self.common[place - self.own.len()]);
+        &self.keys[*place]
     }
 }
 

@@ -101,14 +101,29 @@ impl Route {
 
     /// The model for a call that ended with `error`, where there is one for it.
     pub(crate) fn after(&self, error: &Error) -> Option<&str> {
-        self.on_refusal.as_deref().filter(|_| error.kind() == ErrorKind::ContentRefused)
+        match error.kind() {
+            ErrorKind::ContentRefused => self.on_refusal.as_deref(),
+            ErrorKind::ContextTooLong => self.long_context.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The models that its calls may go on to.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &str> {
+        [&self.long_context, &self.on_refusal].into_iter().flatten().map(String::as_str)
+    }
+
+    /// The model for a call of about so many tokens that this one seems too small for.
+    pub(crate) fn for_longer(&self, tokens: Tokens) -> Option<&str> {
+        let is_short = self.context_window.is_some_and(|window| tokens.input > u64::from(window));
+        self.long_context.as_deref().filter(|_| is_short)
     }
 
     /// Calls with the same lane wait for the same keys.
     pub(crate) fn lane(&self, tenant: Option<&Tenant>) -> u64 {
         let mut hasher = DefaultHasher::new();
         for target in &self.targets[..self.regular] {
-            for key in target.pool.keys().iter().filter(|key| key.serves(tenant)) {
+            for key in target.pool.eligible(tenant).iter() {
                 key.id().hash(&mut hasher);
             }
         }
@@ -117,10 +132,7 @@ impl Route {
 
     /// How many tokens a minute flow into the limits of the keys that serve `tenant`; `None` without limits.
     pub(crate) fn tokens_per_minute(&self, tenant: Option<&Tenant>) -> Option<u64> {
-        let keys = self.targets[..self.regular]
-            .iter()
-            .flat_map(|target| target.pool.keys())
-            .filter(|key| key.serves(tenant));
+        let keys = self.targets[..self.regular].iter().flat_map(|target| target.pool.eligible(tenant).iter());
         keys.map(|key| key.quota().tokens_per_minute())
             .try_fold(0_u64, |sum, rate| Some(sum.saturating_add(rate?)))
     }

@@ -78,6 +78,44 @@ async fn what_is_longer_than_the_window_goes_to_the_longer_model_or_is_refused_u
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_provider_finds_too_long_goes_to_the_longer_model() {
+    let too_long = agentscale_core::Error::new(ErrorKind::ContextTooLong, "call");
+    let (short, long) = (ScriptedProvider::new().with_error(too_long).repeating(), answering());
+    let gateway = builder()
+        .pool(KeyPool::new("short").key(ProviderKey::new("s", short.clone())))
+        .pool(KeyPool::new("long").key(ProviderKey::new("l", long.clone())))
+        .model(GatewayModel::new("a").via("short", "a").with_context_window(100).with_long_context("b"))
+        .model(GatewayModel::new("b").via("long", "b"))
+        .model(GatewayModel::new("c").via("short", "c").with_context_window(100))
+        .build()
+        .unwrap();
+    assert_eq!(gateway.complete(ask("acme").with_model("a")).await.unwrap().text(), "ten seconds");
+    let streamed = gateway.stream(ask("acme").with_model("a")).await.unwrap().collect().await;
+    assert_eq!(streamed.unwrap().text(), "ten seconds");
+    // 140 tokens by the estimate, and perhaps 100: without another model the provider judges.
+    let near = CompletionRequest::new(vec![Message::user("x".repeat(420))]).with_model("c");
+    assert_eq!(gateway.complete(near).await.unwrap_err().kind(), ErrorKind::ContextTooLong);
+    assert_eq!((calls(&short), calls(&long)), (3, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenants_with_keys_of_their_own_use_them_beside_those_of_all_in_turn() {
+    let providers: Vec<_> = (0..4).map(|_| answering()).collect();
+    let key = |place: usize| ProviderKey::new(format!("k{place}"), providers[place].clone());
+    let pool = KeyPool::new("p")
+        .key(key(0).for_tenants([tenant("acme")]))
+        .key(key(1).for_tenants([tenant("other")]))
+        .key(key(2))
+        .key(key(3).for_tenants([tenant("other"), tenant("acme")]));
+    let gateway = builder().pool(pool).model(GatewayModel::new("m").via("p", "m")).build().unwrap();
+    for _ in 0..300 {
+        gateway.complete(ask("acme")).await.unwrap();
+    }
+    let shares: Vec<_> = providers.iter().map(calls).collect();
+    assert_eq!(shares, [100, 0, 100, 100], "none has the turns of a key that is not for this tenant");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_one_model_refuses_another_answers() {
     let prim = ScriptedProvider::new()
         .with_error(agentscale_core::Error::new(ErrorKind::ContentRefused, "call"))
@@ -113,6 +151,14 @@ fn what_cannot_work_is_refused_with_its_name() {
         (Gateway::builder().pool(pool()).model(model()).hint("fast", "x"), "model", "x"),
         (Gateway::builder().pool(pool()).model(model().with_long_context("x")), "model", "x"),
         (Gateway::builder().pool(pool()).model(model().on_refusal("m")), "model", "m"),
+        (
+            Gateway::builder()
+                .pool(pool())
+                .model(model().with_long_context("n"))
+                .model(GatewayModel::new("n").via("p", "n").on_refusal("m")),
+            "model",
+            "m",
+        ),
         (pooled([(answering(), KeyLimits::new().with_requests(0))]), "key", "k0"),
         (tiers([answering()]).config(zero), "field", "max_attempts"),
     ] {
