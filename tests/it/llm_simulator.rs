@@ -15,6 +15,8 @@ mod ollama;
 mod openai;
 mod openai_responses;
 mod process;
+#[cfg(feature = "llm-openai")]
+mod prompt_cache;
 mod pure;
 mod server;
 

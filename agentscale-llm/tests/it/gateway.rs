@@ -7,6 +7,7 @@ mod names;
 mod overflow;
 mod reload;
 mod scene;
+mod tasks;
 mod telemetry;
 
 mod conformance {
