@@ -1,5 +1,6 @@
 //! The gateway in front of the providers.
 
+mod affinity;
 mod bucket;
 mod builder;
 mod call;
@@ -19,7 +20,6 @@ mod telemetry;
 mod verdict;
 
 use std::fmt;
-use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use agentscale_core::llm::{
@@ -29,7 +29,6 @@ use agentscale_core::llm::{
 use agentscale_core::time::Clock;
 use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
-use hashbrown::DefaultHashBuilder;
 use tokio::task::AbortHandle;
 
 pub use builder::{GatewayBuilder, GatewayModel, KeyPool, ProviderKey};
@@ -37,6 +36,7 @@ pub use config::GatewayConfig;
 pub use limits::KeyLimits;
 pub use pool::KeyChoice;
 
+use affinity::affinity;
 use call::{Call, check_window, request_for};
 use desk::Desk;
 use estimate::Estimates;
@@ -54,8 +54,8 @@ use crate::tokens::{estimate_tokens, request_bytes};
 /// A call goes to a key with room for it: of the requests, tokens and calls in flight that it may use, an estimate is
 /// taken before and settled after. Where the first provider has no room or does not work, the next of the model does;
 /// where none has, the call waits in line, and goes to the overflow of its model when the line stays long: by class ([`CallContext::priority`](agentscale_core::llm::CallContext)),
-/// fairly between tenants by tokens, within a tenant the earliest deadline first. Calls of one session go to one key
-/// while it has room, so that the provider's prompt cache is found again.
+/// fairly between tenants by tokens, within a tenant the earliest deadline first. Calls whose prompts begin
+/// alike go to one key while it has room, so that the provider's prompt cache is found again.
 ///
 /// # Errors
 /// As the provider gave them last, with `model` and `attempts`. Its own: `not_found` for a model or hint that nobody
@@ -94,7 +94,6 @@ pub(crate) struct Shared {
     table: RwLock<Arc<Table>>,
     desk: Arc<Desk>,
     estimates: Estimates,
-    hasher: DefaultHashBuilder,
     line: Mutex<Line<Pending>>,
     /// Runs while anyone waits.
     dispatcher: Mutex<Option<AbortHandle>>,
@@ -111,7 +110,6 @@ impl Gateway {
         let shared = Shared {
             desk: Arc::new(Desk::new(clock)),
             estimates: Estimates::new(table.config.max_estimates),
-            hasher: DefaultHashBuilder::default(),
             line: Mutex::new(Line::new(table.config.line())),
             dispatcher: Mutex::new(None),
             line_metrics,
@@ -159,17 +157,15 @@ impl Gateway {
         }
         check_window(route, tokens)?;
         let route = Arc::clone(route);
-        Call::new(shared, table, route, context, (AsksFor::Answer, tokens), request_bytes(request))
+        let call =
+            Call::new(shared, table, route, context, (AsksFor::Answer, tokens), request_bytes(request))?;
+        Ok(call.staying_by(affinity(request)))
     }
 }
 
 impl Shared {
     fn table(&self) -> Arc<Table> {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn hash(&self, text: &str) -> u64 {
-        self.hasher.hash_one(text)
     }
 }
 

@@ -42,14 +42,13 @@ impl Call {
     ) -> Result<Self> {
         let (asks_for, tokens) = wanted;
         let ends = ends(shared, context)?;
-        let session = context.session.as_deref().map(|session| shared.hash(session));
         let weight = table.weight(context.tenant.as_ref());
         let max_wait = Duration::from_millis(table.config.max_wait_ms);
         Ok(Self {
             shared: Arc::clone(shared),
             table,
             route,
-            wish: Wish { tenant: context.tenant.clone(), session, tokens, asks_for },
+            wish: Wish { tenant: context.tenant.clone(), affinity: None, tokens, asks_for },
             tried: Tried::default(),
             standing: Standing { class: context.priority, weight, ends, max_wait },
             input_bytes,
@@ -57,6 +56,12 @@ impl Call {
             sent_at: shared.desk.now(),
             failed: None,
         })
+    }
+
+    /// Calls with the same number go to one key while it has room.
+    pub(super) fn staying_by(mut self, affinity: Option<u64>) -> Self {
+        self.wish.affinity = affinity;
+        self
     }
 
     /// A place for the next attempt, marked as sent. Where there is none, the error of the last attempt.

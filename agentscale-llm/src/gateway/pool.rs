@@ -8,6 +8,7 @@ use agentscale_core::layers::CircuitBreaker;
 use agentscale_core::time::Monotonic;
 use serde::{Deserialize, Serialize};
 
+use super::affinity::jump;
 use super::desk::Desk;
 use super::key::{Key, Tokens};
 use super::reservation::Reservation;
@@ -89,12 +90,12 @@ impl Pool {
         Eligible { keys: &self.keys, own, common: &self.common }
     }
 
-    /// Reserves a call of `tokens` on a key that serves `tenant`; those of one session on the same key while it has
-    /// room, so that the provider's prompt cache is found again.
+    /// Reserves a call of `tokens` on a key that serves `tenant`; those with one affinity on the same key while it
+    /// has room, so that the provider's prompt cache is found again.
     pub(crate) fn reserve(
         &self,
         tenant: Option<&Tenant>,
-        session: Option<u64>,
+        affinity: Option<u64>,
         tokens: Tokens,
         spent: &[Arc<str>],
         desk: &Arc<Desk>,
@@ -106,7 +107,7 @@ impl Pool {
         let now = desk.now();
         let permit = self.breaker.try_acquire().map_err(|refused| NoKey::NoRoom(refused.retry_after()))?;
         let mut no_key = NoKey::NoneServes;
-        let first = self.first(eligible, session, now);
+        let first = self.first(eligible, affinity, now);
         for key in eligible.starting_at(first).filter(|key| !spent.contains(key.id())) {
             let refused = match key.cool_left(now) {
                 Some(left) => Some(left),
@@ -123,10 +124,10 @@ impl Pool {
     }
 
     /// The place of the key that is tried first.
-    fn first(&self, eligible: Eligible<'_>, session: Option<u64>, now: Monotonic) -> usize {
+    fn first(&self, eligible: Eligible<'_>, affinity: Option<u64>, now: Monotonic) -> usize {
         let keys = eligible.len();
-        if let Some(session) = session {
-            return usize::try_from(session % keys as u64).unwrap_or(0);
+        if let Some(number) = affinity {
+            return jump(number, keys);
         }
         match self.choice {
             KeyChoice::RoundRobin => self.next.fetch_add(1, Ordering::Relaxed) % keys,

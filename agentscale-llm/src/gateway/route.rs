@@ -40,7 +40,8 @@ pub(crate) struct Target {
 #[derive(Clone, Debug)]
 pub(crate) struct Wish {
     pub(crate) tenant: Option<Tenant>,
-    pub(crate) session: Option<u64>,
+    /// Calls with the same number go to one key while it has room.
+    pub(crate) affinity: Option<u64>,
     pub(crate) tokens: Tokens,
     pub(crate) asks_for: AsksFor,
 }
@@ -90,7 +91,7 @@ impl Route {
             if is_closed || is_other || tried.targets.contains(&target) {
                 continue;
             }
-            match pool.reserve(wish.tenant.as_ref(), wish.session, wish.tokens, &tried.keys, desk) {
+            match pool.reserve(wish.tenant.as_ref(), wish.affinity, wish.tokens, &tried.keys, desk) {
                 Ok(reservation) => return Ok(Placed { target, reservation }),
                 Err(NoKey::NoRoom(wait)) => no_key = no_key.or(wait),
                 Err(NoKey::NoneServes) => {}
