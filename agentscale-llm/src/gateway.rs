@@ -22,12 +22,12 @@ mod verdict;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use agentscale_core::Result;
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
     LlmProvider, ModelInfo,
 };
 use agentscale_core::time::Clock;
-use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use tokio::task::AbortHandle;
 
@@ -36,18 +36,12 @@ pub use config::GatewayConfig;
 pub use limits::KeyLimits;
 pub use pool::KeyChoice;
 
-use affinity::affinity;
-use call::{Call, check_window, request_for};
+use call::Call;
 use desk::Desk;
 use estimate::Estimates;
-use key::Tokens;
 use line::Line;
 use queue::Pending;
-use route::AsksFor;
 use table::Table;
-use telemetry::LineMetrics;
-
-use crate::tokens::{estimate_tokens, request_bytes};
 
 /// Many keys of many providers as one provider; `docs/gateway.md` is its chapter.
 ///
@@ -97,7 +91,6 @@ pub(crate) struct Shared {
     line: Mutex<Line<Pending>>,
     /// Runs while anyone waits.
     dispatcher: Mutex<Option<AbortHandle>>,
-    line_metrics: LineMetrics,
 }
 
 impl Gateway {
@@ -106,13 +99,12 @@ impl Gateway {
         GatewayBuilder::default()
     }
 
-    pub(crate) fn new(table: Table, clock: Arc<dyn Clock>, line_metrics: LineMetrics) -> Self {
+    pub(crate) fn new(table: Table, clock: Arc<dyn Clock>) -> Self {
         let shared = Shared {
             desk: Arc::new(Desk::new(clock)),
             estimates: Estimates::new(table.config.max_estimates),
             line: Mutex::new(Line::new(table.config.line())),
             dispatcher: Mutex::new(None),
-            line_metrics,
             table: RwLock::new(Arc::new(table)),
         };
         Self { shared: Arc::new(shared) }
@@ -121,7 +113,7 @@ impl Gateway {
     /// Sets the gateway up anew while it runs. Calls under way and in line go on as they began. A key that keeps its
     /// pool and id keeps what it has used; a pool that keeps its name keeps its circuit.
     ///
-    /// The builder's clock and [`GatewayConfig::max_estimates`] are left as they were, and so is where the line records.
+    /// The builder's clock and [`GatewayConfig::max_estimates`] are left as they were.
     ///
     /// # Errors
     /// As for [`GatewayBuilder::build`]; then nothing has changed.
@@ -130,9 +122,9 @@ impl Gateway {
         // Held while the new table is made: of two reloads the later goes on from what the earlier made.
         let mut table = shared.table.write().unwrap_or_else(PoisonError::into_inner);
         let new = builder.table(shared.desk.clock(), Some(&table))?;
-        shared.set_line(new.config.line());
-        *table = Arc::new(new);
+        let before = std::mem::replace(&mut *table, Arc::new(new));
         drop(table);
+        shared.set_line_up_anew(&before);
         shared.desk.tell_room();
         Ok(())
     }
@@ -140,26 +132,6 @@ impl Gateway {
     /// How many calls wait in line.
     pub fn waiting(&self) -> usize {
         self.shared.desk.waiting()
-    }
-
-    fn call(&self, request: &CompletionRequest) -> Result<Call> {
-        if request.messages.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, "complete").with_context("reason", "no messages"));
-        }
-        let (shared, context) = (&self.shared, &request.context);
-        let tenant = context.tenant.as_ref();
-        let table = shared.table();
-        let mut route = table.route(&request.model, tenant)?;
-        let mut tokens = shared.estimates.estimate(request, &route.model, route.max_output);
-        while let Some(longer) = route.for_longer(tokens) {
-            route = table.route(longer, None)?;
-            tokens = shared.estimates.estimate(request, &route.model, route.max_output);
-        }
-        check_window(route, tokens)?;
-        let route = Arc::clone(route);
-        let call =
-            Call::new(shared, table, route, context, (AsksFor::Answer, tokens), request_bytes(request))?;
-        Ok(call.staying_by(affinity(request)))
     }
 }
 
@@ -182,59 +154,36 @@ impl LlmProvider for Gateway {
         self.shared.table().models()
     }
 
-    async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
-        let mut call = self.call(&request)?;
+    async fn complete(&self, mut request: CompletionRequest) -> Result<Completion> {
+        let mut call = Call::to_answer(&self.shared, &request)?;
         loop {
-            let placed = call.place().await?;
-            let sent = request_for(&request, call.model_at(&placed), call.route.max_output);
-            let provider = Arc::clone(placed.reservation.key().provider());
-            match provider.complete(sent).await {
-                Ok(completion) => {
-                    call.succeed(placed, &completion);
+            let answered = call.answered(|to| {
+                let request = to.request(&mut request);
+                Box::pin(async move { to.provider.complete(request).await })
+            });
+            match answered.await {
+                Ok((completion, attempt)) => {
+                    call.succeed(attempt, &completion);
                     return Ok(completion);
                 }
-                Err(error) => {
-                    let other = call.route.after(&error).map(|other| request.clone().with_model(other));
-                    match (call.fail(placed, error), other) {
-                        (Ok(()), _) => {}
-                        (Err(_), Some(other)) => return self.complete(other).await,
-                        (Err(error), None) => return Err(error),
-                    }
-                }
+                Err(error) => call = call.taken_over(&mut request, error)?,
             }
         }
     }
 
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
-        let call = self.call(&request)?;
-        let route = Arc::clone(&call.route);
-        let opened = stream::open(call, request.clone()).await;
-        match opened.as_ref().err().and_then(|error| route.after(error)) {
-            Some(other) => self.stream(request.with_model(other)).await,
-            None => opened,
-        }
+        stream::open(&self.shared, request).await
     }
 
     async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {
-        let (shared, context) = (&self.shared, &request.context);
-        let tenant = context.tenant.as_ref();
-        let table = shared.table();
-        let route = Arc::clone(table.route(&request.model, tenant)?);
-        let input = request.texts.iter().map(|text| estimate_tokens(text)).sum();
-        let tokens = Tokens { input, ..Tokens::default() };
-        let mut call = Call::new(shared, table, route, context, (AsksFor::Vectors, tokens), 0)?;
-        loop {
-            let placed = call.place().await?;
-            let sent = request.clone().with_model(call.model_at(&placed));
-            let provider = Arc::clone(placed.reservation.key().provider());
-            match provider.embed(sent).await {
-                Ok(embeddings) => {
-                    call.settle(placed, embeddings.usage);
-                    return Ok(embeddings);
-                }
-                Err(error) => call.fail(placed, error)?,
-            }
-        }
+        let mut call = Call::to_embed(&self.shared, &request)?;
+        let answered = call.answered(|to| {
+            let request = request.clone().with_model(to.model);
+            Box::pin(async move { to.provider.embed(request).await })
+        });
+        let (embeddings, attempt) = answered.await?;
+        call.settle(attempt, embeddings.usage);
+        Ok(embeddings)
     }
 }
 

@@ -123,8 +123,7 @@ impl GatewayBuilder {
     /// pool, a pool without a key.
     pub fn build(self) -> Result<Gateway> {
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let line_metrics = LineMetrics::new(&self.metrics)?;
-        Ok(Gateway::new(self.table(&clock, None)?, clock, line_metrics))
+        Ok(Gateway::new(self.table(&clock, None)?, clock))
     }
 
     /// The table of what was added; what stands in `before` under the same names goes on.
@@ -152,7 +151,8 @@ impl GatewayBuilder {
             }
         }
         check_names(&routes, self.hints.values())?;
-        Ok(Table::new(self.config, pools, routes, self.hints, self.weights))
+        let line_metrics = LineMetrics::new(&self.metrics)?;
+        Ok(Table::new(self.config, line_metrics, pools, routes, self.hints, self.weights))
     }
 }
 

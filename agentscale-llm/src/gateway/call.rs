@@ -1,38 +1,100 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentscale_core::llm::{CallContext, Completion, CompletionRequest, Usage};
+use agentscale_core::llm::{
+    CallContext, Completion, CompletionRequest, EmbeddingRequest, LlmProvider, Usage,
+};
 use agentscale_core::time::Monotonic;
 use agentscale_core::{Error, ErrorKind, Result, Retry};
 
+use futures::future::BoxFuture;
+
 use super::Shared;
+use super::affinity::affinity;
 use super::key::Tokens;
 use super::queue::Standing;
-use super::reservation::Rest;
-use super::route::{AsksFor, Placed, Route, Tried, Wish};
+use super::reservation::{Reservation, Rest};
+use super::route::{AsksFor, Placed, Route, Target, Tried, Wish};
 use super::table::Table;
 use super::telemetry::{Operation, TargetMetrics};
 use super::verdict::{Verdict, judge};
+use crate::tokens::{estimate_tokens, request_bytes};
 
 /// One call on its way through the gateway: where it may go, and where it was.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(super) shared: Arc<Shared>,
+    shared: Arc<Shared>,
     table: Arc<Table>,
-    pub(super) route: Arc<Route>,
+    route: Arc<Route>,
     wish: Wish,
     tried: Tried,
     standing: Standing,
     input_bytes: u64,
     attempts: u32,
-    /// When the last attempt was sent.
-    sent_at: Monotonic,
     /// What the last attempt ended with.
     failed: Option<Error>,
 }
 
+/// One time that a call is sent.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    target: usize,
+    pub(super) reservation: Reservation,
+    sent_at: Monotonic,
+}
+
+/// Where an attempt goes.
+pub(super) struct To<'a> {
+    pub(super) provider: Arc<dyn LlmProvider>,
+    pub(super) model: &'a str,
+    max_output: u32,
+    /// Whether the call is sent nowhere else, whatever comes of this attempt.
+    is_last: bool,
+}
+
 impl Call {
-    pub(super) fn new(
+    /// A call for an answer to `request`.
+    pub(super) fn to_answer(shared: &Arc<Shared>, request: &CompletionRequest) -> Result<Self> {
+        if request.messages.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "complete").with_context("reason", "no messages"));
+        }
+        let context = &request.context;
+        let table = shared.table();
+        let mut route = table.route(&request.model, context.tenant.as_ref())?;
+        let mut tokens = shared.estimates.estimate(request, &route.model, route.max_output);
+        while let Some(longer) = route.for_longer(tokens) {
+            route = table.route(longer, None)?;
+            tokens = shared.estimates.estimate(request, &route.model, route.max_output);
+        }
+        check_window(route, tokens)?;
+        let route = Arc::clone(route);
+        let call =
+            Self::new(shared, table, route, context, (AsksFor::Answer, tokens), request_bytes(request))?;
+        Ok(call.staying_by(affinity(request)))
+    }
+
+    /// A call for the vectors of `request`.
+    pub(super) fn to_embed(shared: &Arc<Shared>, request: &EmbeddingRequest) -> Result<Self> {
+        let context = &request.context;
+        let table = shared.table();
+        let route = Arc::clone(table.route(&request.model, context.tenant.as_ref())?);
+        let input = request.texts.iter().map(|text| estimate_tokens(text)).sum();
+        let tokens = Tokens { input, ..Tokens::default() };
+        Self::new(shared, table, route, context, (AsksFor::Vectors, tokens), 0)
+    }
+
+    /// After it ended with `error`: the same for the model that takes over, if there is one.
+    pub(super) fn taken_over(&self, request: &mut CompletionRequest, error: Error) -> Result<Self> {
+        match self.route.after(&error) {
+            Some(other) => {
+                other.clone_into(&mut request.model);
+                Self::to_answer(&self.shared, request)
+            }
+            None => Err(error),
+        }
+    }
+
+    fn new(
         shared: &Arc<Shared>,
         table: Arc<Table>,
         route: Arc<Route>,
@@ -53,58 +115,94 @@ impl Call {
             standing: Standing { class: context.priority, weight, ends, max_wait },
             input_bytes,
             attempts: 0,
-            sent_at: shared.desk.now(),
             failed: None,
         })
     }
 
     /// Calls with the same number go to one key while it has room.
-    pub(super) fn staying_by(mut self, affinity: Option<u64>) -> Self {
+    fn staying_by(mut self, affinity: Option<u64>) -> Self {
         self.wish.affinity = affinity;
         self
     }
 
-    /// A place for the next attempt, marked as sent. Where there is none, the error of the last attempt.
-    pub(super) async fn place(&mut self) -> Result<Placed> {
+    /// The answer of the first attempt that gives one, with the attempt; `send` makes one.
+    pub(super) async fn answered<T>(
+        &mut self,
+        mut send: impl FnMut(To<'_>) -> BoxFuture<'static, Result<T>>,
+    ) -> Result<(T, Attempt)> {
+        loop {
+            let attempt = self.place().await?;
+            match send(self.to(&attempt)).await {
+                Ok(answer) => return Ok((answer, attempt)),
+                Err(error) => self.fail(attempt, error)?,
+            }
+        }
+    }
+
+    /// The next attempt, counted as sent. Where there is no place for it, the error of the last.
+    async fn place(&mut self) -> Result<Attempt> {
+        if self.attempts >= self.table.config.max_attempts
+            && let Some(failed) = self.failed.take()
+        {
+            return Err(failed);
+        }
         let placed = self.shared.place(&self.route, &self.wish, &self.tried, self.standing).await;
         match (placed, self.failed.take()) {
-            (Ok(mut placed), _) => {
-                placed.reservation.send();
-                self.attempts += 1;
-                self.sent_at = self.shared.desk.now();
-                Ok(placed)
-            }
+            (Ok(placed), _) => Ok(self.begin(placed)),
             (Err(_), Some(failed)) => Err(failed),
             (Err(error), None) => Err(error),
         }
     }
 
-    /// The model's name where the call is placed.
-    pub(super) fn model_at(&self, placed: &Placed) -> &str {
-        &self.route.targets[placed.target].model
+    fn begin(&mut self, placed: Placed) -> Attempt {
+        let Placed { target, mut reservation } = placed;
+        reservation.send();
+        self.attempts += 1;
+        Attempt { target, reservation, sent_at: self.shared.desk.now() }
+    }
+
+    fn to(&self, attempt: &Attempt) -> To<'_> {
+        let route = &self.route;
+        To {
+            provider: Arc::clone(attempt.reservation.key().provider()),
+            model: &route.targets[attempt.target].model,
+            max_output: route.max_output,
+            is_last: route.others().next().is_none() && !self.may_go_on_from(attempt),
+        }
+    }
+
+    /// Whether the call could be sent again if this attempt failed.
+    fn may_go_on_from(&self, attempt: &Attempt) -> bool {
+        let spent = |id: &Arc<str>| id == attempt.reservation.key().id() || self.tried.keys.contains(id);
+        let mut targets = self.route.targets.iter().enumerate();
+        self.attempts < self.table.config.max_attempts
+            && targets.any(|(target, Target { pool, .. })| {
+                let mut keys = pool.eligible(self.wish.tenant.as_ref()).iter();
+                !self.tried.targets.contains(&target) && keys.any(|key| !spent(key.id()))
+            })
     }
 
     /// The call ended well.
-    pub(super) fn succeed(&self, placed: Placed, completion: &Completion) {
-        placed.reservation.hear(&completion.rate_limits);
-        self.settle(placed, completion.usage);
+    pub(super) fn succeed(&self, attempt: Attempt, completion: &Completion) {
+        attempt.reservation.hear(&completion.rate_limits);
+        self.settle(attempt, completion.usage);
     }
 
     /// Settles what the call used, and learns from it. A provider that does not tell has used what was estimated.
-    pub(super) fn settle(&self, placed: Placed, usage: Usage) {
+    pub(super) fn settle(&self, attempt: Attempt, usage: Usage) {
         let told = usage.input_tokens > 0 || usage.output_tokens > 0;
-        let reservation = &placed.reservation;
+        let reservation = &attempt.reservation;
         let used = if told { reservation.key().quota().counted(usage) } else { reservation.tokens() };
-        self.metrics_of(placed.target).succeeded(self.operation(), self.since_sent(), usage);
-        placed.reservation.succeed(used);
+        self.metrics_of(&attempt).succeeded(self.operation(), self.since_sent(&attempt), usage);
+        attempt.reservation.succeed(used);
         self.shared.estimates.learn(self.wish.tenant.as_ref(), &self.route.model, self.input_bytes, usage);
     }
 
-    /// An attempt failed: gives the error back where the call ends with it.
-    pub(super) fn fail(&mut self, placed: Placed, error: Error) -> Result<()> {
+    /// An attempt failed: gives the error back where the call ends with it, wherever else it could be sent.
+    fn fail(&mut self, attempt: Attempt, error: Error) -> Result<()> {
         let verdict = judge(&error, &self.table.config);
-        let Placed { target, reservation } = placed;
-        self.metrics_of(target).failed(self.operation(), self.since_sent(), &error);
+        self.metrics_of(&attempt).failed(self.operation(), self.since_sent(&attempt), &error);
+        let Attempt { target, reservation, .. } = attempt;
         match verdict {
             Verdict::Return => reservation.refuse(Rest::None),
             Verdict::NextKey(rest) => {
@@ -120,26 +218,27 @@ impl Call {
                 reservation.refuse(Rest::None);
             }
         }
-        if verdict == Verdict::Return || self.attempts >= self.table.config.max_attempts {
-            return Err(self.tell(error));
+        let error = self.tell(error);
+        if verdict == Verdict::Return {
+            return Err(error);
         }
-        self.failed = Some(self.tell(error));
+        self.failed = Some(error);
         Ok(())
     }
 
     /// The first part of a streamed answer has come.
-    pub(super) fn tell_first_part(&self, placed: &Placed) {
-        self.metrics_of(placed.target).first_chunk(self.since_sent());
+    pub(super) fn tell_first_part(&self, attempt: &Attempt) {
+        self.metrics_of(attempt).first_chunk(self.since_sent(attempt));
     }
 
     /// A streamed answer broke off behind what was shown.
-    pub(super) fn break_off(&self, placed: Placed, error: &Error) {
-        self.metrics_of(placed.target).failed(self.operation(), self.since_sent(), error);
-        placed.reservation.fail();
+    pub(super) fn break_off(&self, attempt: Attempt, error: &Error) {
+        self.metrics_of(&attempt).failed(self.operation(), self.since_sent(&attempt), error);
+        attempt.reservation.fail();
     }
 
-    fn metrics_of(&self, target: usize) -> &TargetMetrics {
-        &self.route.targets[target].metrics
+    fn metrics_of(&self, attempt: &Attempt) -> &TargetMetrics {
+        &self.route.targets[attempt.target].metrics
     }
 
     fn operation(&self) -> Operation {
@@ -149,8 +248,8 @@ impl Call {
         }
     }
 
-    fn since_sent(&self) -> Duration {
-        self.shared.desk.now().since(self.sent_at)
+    fn since_sent(&self, attempt: &Attempt) -> Duration {
+        self.shared.desk.now().since(attempt.sent_at)
     }
 
     /// What was tried here is not worth trying again outside.
@@ -175,7 +274,7 @@ fn ends(shared: &Shared, context: &CallContext) -> Result<Option<Monotonic>> {
 
 /// Refuses what is longer than the model's window before it is sent. An estimate may be high by a half; what is nearer to
 /// the window than that is for the provider to judge.
-pub(super) fn check_window(route: &Route, tokens: Tokens) -> Result<()> {
+fn check_window(route: &Route, tokens: Tokens) -> Result<()> {
     match route.context_window {
         Some(window) if tokens.input / 3 * 2 > u64::from(window) => {
             Err(Error::new(ErrorKind::ContextTooLong, "enter the gateway")
@@ -187,10 +286,15 @@ pub(super) fn check_window(route: &Route, tokens: Tokens) -> Result<()> {
     }
 }
 
-/// The request as it goes to a target: with that model's name, and with a longest answer.
-pub(super) fn request_for(request: &CompletionRequest, model: &str, max_output: u32) -> CompletionRequest {
-    let mut request = request.clone();
-    model.clone_into(&mut request.model);
-    request.max_tokens.get_or_insert(max_output);
-    request
+impl To<'_> {
+    /// The request as it goes there: with that model's name, and with a longest answer. The last is not copied.
+    pub(super) fn request(&self, request: &mut CompletionRequest) -> CompletionRequest {
+        let mut sent = match self.is_last {
+            true => std::mem::replace(request, CompletionRequest::new(Vec::new())),
+            false => request.clone(),
+        };
+        self.model.clone_into(&mut sent.model);
+        sent.max_tokens.get_or_insert(self.max_output);
+        sent
+    }
 }

@@ -18,7 +18,7 @@ pub struct GatewayConfig {
     pub age_after_ms: u64,
     /// The longest wait in line of a call without a deadline, in milliseconds; 60,000.
     pub max_wait_ms: u64,
-    /// With as many calls in line, and for as long as there are, models may overflow; 100 (row K4d).
+    /// With more calls than this in line those above it may overflow, until half as many wait; 100 (row K4d).
     pub overflow_pending: usize,
     /// How long the line has to be as long before they do, in milliseconds; 30,000.
     pub overflow_after_ms: u64,

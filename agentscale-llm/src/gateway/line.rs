@@ -26,9 +26,16 @@ pub(crate) struct Line<T> {
     len: usize,
     /// Since when it has been long.
     long_since: Option<Monotonic>,
+    /// Whether it has been long for long, and is not yet half as long.
+    overflows: bool,
 }
 
-type Lane<T> = [Class<T>; CLASSES.len()];
+#[derive(Debug)]
+struct Lane<T> {
+    classes: [Class<T>; CLASSES.len()],
+    /// When its first may find room.
+    room_at: Monotonic,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LineConfig {
@@ -36,9 +43,9 @@ pub(crate) struct LineConfig {
     pub(crate) reject_above: usize,
     /// After this wait a call stands with the next higher class.
     pub(crate) age_after: Duration,
-    /// From as many calls on the line is long.
+    /// With more calls than this the line is long.
     pub(crate) long: usize,
-    /// How long it has to be so before that counts.
+    /// How long it has to be so before it overflows.
     pub(crate) long_for: Duration,
 }
 
@@ -65,6 +72,12 @@ pub(crate) struct Ticket {
     number: u64,
 }
 
+impl Ticket {
+    pub(crate) fn lane(self) -> u64 {
+        self.lane
+    }
+}
+
 /// From the first to go to the last.
 const CLASSES: [Priority; 6] = [
     Priority::Incident,
@@ -84,6 +97,7 @@ impl<T> Line<T> {
             next_number: 0,
             len: 0,
             long_since: None,
+            overflows: false,
         }
     }
 
@@ -95,9 +109,10 @@ impl<T> Line<T> {
         self.len
     }
 
-    /// Whether the line has been long for long, without a break.
-    pub(crate) fn is_long(&self, now: Monotonic) -> bool {
-        self.long_since.is_some_and(|since| now.since(since) >= self.config.long_for)
+    /// Whether the next call may go where it would not go otherwise: the line has been long for long, and still is.
+    pub(crate) fn overflows(&mut self, now: Monotonic) -> bool {
+        self.overflows |= self.long_since.is_some_and(|since| now.since(since) >= self.config.long_for);
+        self.overflows && self.len > self.config.long
     }
 
     /// Lets a call wait. Where the line is full the lowest class loses its last: it is given back beside the ticket,
@@ -118,42 +133,49 @@ impl<T> Line<T> {
         let ticket = Ticket { lane: waiting.lane, class, number: self.next_number };
         self.next_number += 1;
         self.len += 1;
-        if self.len >= self.config.long {
+        if self.len > self.config.long {
             self.long_since.get_or_insert(now);
         }
         self.deadlines.extend(waiting.deadline.map(|deadline| (deadline, ticket)));
-        let lane =
-            self.lanes.entry(waiting.lane).or_insert_with(|| std::array::from_fn(|_| Class::default()));
-        lane[class].push(ticket.number, waiting, now);
+        let lane = self.lanes.entry(waiting.lane).or_insert_with(|| Lane::from(now));
+        lane.classes[class].push(ticket.number, waiting, now);
         Ok((ticket, shed))
     }
 
     /// Takes a call out that waits no more.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Waiting<T>> {
-        let removed = self.lanes.get_mut(&ticket.lane)?[ticket.class].remove(ticket.number)?;
+        let removed = self.lanes.get_mut(&ticket.lane)?.classes[ticket.class].remove(ticket.number)?;
         self.left(ticket, &removed);
         Some(removed)
     }
 
-    /// Takes out the first call that `room` has room for, with what that gave.
+    /// Takes out the first call that `room` has room for, with what that gave; for others it says when there may be.
     pub(crate) fn next<R>(
         &mut self,
         now: Monotonic,
-        mut room: impl FnMut(&Waiting<T>) -> Option<R>,
+        mut room: impl FnMut(&Waiting<T>) -> Result<R, Option<Duration>>,
     ) -> Option<(Waiting<T>, R)> {
         let config = self.config;
-        let heads = self.lanes.iter().filter_map(|(lane, classes)| head(*lane, classes, config, now));
+        let heads = self.lanes.iter().filter_map(|(lane, waiting)| head(*lane, waiting, config, now));
         let mut heads: Vec<_> = heads.collect();
         heads.sort_unstable();
         for (.., ticket) in heads {
-            let classes = self.lanes.get_mut(&ticket.lane)?;
-            if let Some(with) = classes[ticket.class].get(ticket.number).and_then(&mut room) {
-                let waiting = classes[ticket.class].go(ticket.number)?;
-                self.left(ticket, &waiting);
-                return Some((waiting, with));
+            let lane = self.lanes.get_mut(&ticket.lane)?;
+            match room(lane.classes[ticket.class].get(ticket.number)?) {
+                Ok(with) => {
+                    let waiting = lane.classes[ticket.class].go(ticket.number)?;
+                    self.left(ticket, &waiting);
+                    return Some((waiting, with));
+                }
+                Err(wait) => lane.room_at = now + wait.unwrap_or_default(),
             }
         }
         None
+    }
+
+    /// When the first call of a lane may find room, as far as was seen.
+    pub(crate) fn room_at(&self, lane: u64) -> Option<Monotonic> {
+        self.lanes.get(&lane).map(|lane| lane.room_at)
     }
 
     /// Takes out a call whose answer is of no more use.
@@ -170,7 +192,7 @@ impl<T> Line<T> {
     /// About how many tokens go before a new call of this lane, class and tenant: those of the higher classes, and of its
     /// own class as many for each tenant as its own has waiting.
     pub(crate) fn tokens_ahead(&self, lane: u64, class: Priority, tenant: Option<&Tenant>) -> u64 {
-        let Some(classes) = self.lanes.get(&lane) else { return 0 };
+        let Some(Lane { classes, .. }) = self.lanes.get(&lane) else { return 0 };
         let place = place_of(class);
         let higher: u64 = classes[..place].iter().map(Class::tokens).sum();
         higher + classes[place].tokens_ahead(tenant)
@@ -180,8 +202,8 @@ impl<T> Line<T> {
     fn last_below(&self, class: usize) -> Option<Ticket> {
         let lowest = (class + 1..CLASSES.len()).rev();
         let lasts = lowest.map(|class| {
-            let of_lanes = self.lanes.iter().filter_map(move |(lane, classes)| {
-                classes[class].last().map(|number| Ticket { lane: *lane, class, number })
+            let of_lanes = self.lanes.iter().filter_map(move |(lane, waiting)| {
+                waiting.classes[class].last().map(|number| Ticket { lane: *lane, class, number })
             });
             of_lanes.max_by_key(|ticket| ticket.number)
         });
@@ -190,27 +212,34 @@ impl<T> Line<T> {
 
     fn left(&mut self, ticket: Ticket, waiting: &Waiting<T>) {
         self.len -= 1;
-        if self.len < self.config.long {
+        if self.len <= self.config.long {
             self.long_since = None;
+            self.overflows &= self.len > self.config.long / 2;
         }
         if let Some(deadline) = waiting.deadline {
             self.deadlines.remove(&(deadline, ticket));
         }
         // Whoever is ahead of a lane is so until all others of it had their turn: an empty lane has no others.
-        if self.lanes.get(&ticket.lane).is_some_and(|classes| classes.iter().all(Class::is_empty)) {
+        if self.lanes.get(&ticket.lane).is_some_and(|lane| lane.classes.iter().all(Class::is_empty)) {
             self.lanes.remove(&ticket.lane);
         }
+    }
+}
+
+impl<T> Lane<T> {
+    fn from(now: Monotonic) -> Self {
+        Self { classes: std::array::from_fn(|_| Class::default()), room_at: now }
     }
 }
 
 /// Who goes first in a lane: the class with which it stands, whether it has aged, since when it waits, and its place.
 fn head<T>(
     lane: u64,
-    classes: &Lane<T>,
+    waiting: &Lane<T>,
     config: LineConfig,
     now: Monotonic,
 ) -> Option<(usize, Aged, Monotonic, Ticket)> {
-    let standings = classes.iter().enumerate().filter_map(|(class, members)| {
+    let standings = waiting.classes.iter().enumerate().filter_map(|(class, members)| {
         let (oldest, since) = members.oldest()?;
         let steps = now.since(since).as_nanos() / config.age_after.as_nanos().max(1);
         let risen = class.saturating_sub(usize::try_from(steps).unwrap_or(usize::MAX));

@@ -6,9 +6,10 @@ use agentscale_core::{Error, ErrorKind, Priority, Result};
 use tokio::sync::oneshot;
 
 use super::Shared;
-use super::line::{Line, LineConfig, Ticket, Waiting};
+use super::line::{Line, Ticket, Waiting};
 use super::pool::NoKey;
 use super::route::{Overflow, Placed, Route, Tried, Wish};
+use super::table::Table;
 
 /// A call that waits for a place on a key.
 #[derive(Debug)]
@@ -41,46 +42,57 @@ impl Shared {
         tried: &Tried,
         standing: Standing,
     ) -> Result<Placed> {
-        let soonest = match route.place(wish, tried, Overflow::Closed, &self.desk) {
-            // Who comes now does not overtake those who wait.
-            Ok(placed) if self.desk.waiting() == 0 => return Ok(placed),
-            Ok(_) => Some(Duration::ZERO),
-            Err(NoKey::NoneServes) => return Err(none_serves(route)),
-            Err(NoKey::NoRoom(soonest)) => soonest,
+        // Who comes now does not overtake those who wait.
+        let soonest = match self.desk.waiting() {
+            0 => match route.place(wish, tried, Overflow::Closed, &self.desk) {
+                Ok(placed) => return Ok(placed),
+                Err(NoKey::NoneServes) => return Err(none_serves(route)),
+                Err(NoKey::NoRoom(soonest)) => soonest,
+            },
+            _ => None,
         };
         let since = self.desk.now();
+        let ends =
+            standing.ends.map_or(since + standing.max_wait, |ends| ends.min(since + standing.max_wait));
         let (reply, answer) = oneshot::channel();
         let pending = Pending { route: Arc::clone(route), wish: wish.clone(), tried: tried.clone(), reply };
-        let ticket =
-            self.line_up(pending, standing, soonest).inspect_err(|error| self.line_metrics.refused(error))?;
+        let refused = |error: &Error| self.table().line_metrics.refused(error);
+        let ticket = self.line_up(pending, standing, ends, soonest).inspect_err(refused)?;
         let in_line = InLine { shared: self, ticket };
         self.keep_dispatching();
         // It goes at once where there is room, and the task that sleeps has someone new to look after.
         self.dispatch();
+        self.leave_if_late(ticket, ends).inspect_err(refused)?;
         self.desk.tell_room();
         let placed = answer.await;
         drop(in_line);
         let placed =
             placed.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled, "wait in the gateway's line")));
         match &placed {
-            Ok(_) => self.line_metrics.wait.record_duration(self.desk.now().since(since)),
-            Err(error) => self.line_metrics.refused(error),
+            Ok(_) => self.table().line_metrics.wait.record_duration(self.desk.now().since(since)),
+            Err(error) => refused(error),
         }
         placed
     }
 
-    fn line_up(&self, pending: Pending, standing: Standing, soonest: Option<Duration>) -> Result<Ticket> {
+    fn line_up(
+        &self,
+        pending: Pending,
+        standing: Standing,
+        ends: Monotonic,
+        soonest: Option<Duration>,
+    ) -> Result<Ticket> {
         let now = self.desk.now();
         let lane = pending.route.lane(pending.wish.tenant.as_ref());
         let tenant = pending.wish.tenant.clone();
         let tokens = pending.wish.tokens.input + pending.wish.tokens.output;
         let mut line = self.line();
         let ahead = line.tokens_ahead(lane, standing.class, tenant.as_ref());
-        let wait =
-            pending.route.time_for(ahead, tenant.as_ref()).unwrap_or_default() + soonest.unwrap_or_default();
-        let ends = standing.ends.map_or(now + standing.max_wait, |ends| ends.min(now + standing.max_wait));
+        let ahead = pending.route.time_for(ahead, tenant.as_ref()).unwrap_or_default();
+        let soonest = soonest.or_else(|| line.room_at(lane).map(|room_at| room_at.since(now)));
+        let wait = ahead + soonest.unwrap_or_default();
         if now + wait > ends {
-            return Err(overloaded("the wait in line would be too long").with_retry_after(wait));
+            return Err(too_long(wait));
         }
         let waiting = Waiting {
             class: standing.class,
@@ -107,6 +119,17 @@ impl Shared {
         }
     }
 
+    /// Takes a call out again that came into an empty lane, where nothing was known of room, and would find it too late.
+    fn leave_if_late(&self, ticket: Ticket, ends: Monotonic) -> Result<()> {
+        let mut line = self.line();
+        let room_at = line.room_at(ticket.lane()).filter(|room_at| *room_at > ends);
+        let Some((room_at, _)) = room_at.and_then(|room_at| Some((room_at, line.remove(ticket)?))) else {
+            return Ok(());
+        };
+        self.set_waiting(line.len());
+        Err(too_long(room_at.since(self.desk.now())))
+    }
+
     /// Gives places to those who wait as far as there is room, and answers those who waited too long.
     pub(super) fn dispatch(&self) -> Next {
         let now = self.desk.now();
@@ -115,19 +138,21 @@ impl Shared {
         while let Some(late) = line.expired(now) {
             refuse(late, Error::new(ErrorKind::DeadlineExceeded, "wait in the gateway's line"));
         }
-        let overflow = if line.is_long(now) { Overflow::Open } else { Overflow::Closed };
-        while let Some((waiting, placed)) = line.next(now, |waiting| {
-            let Pending { route, wish, tried, .. } = &waiting.item;
-            match route.place(wish, tried, overflow, &self.desk) {
-                Ok(placed) => Some(Ok(placed)),
-                // A reload, or a rest, has taken the last key away.
-                Err(NoKey::NoneServes) => Some(Err(none_serves(route))),
-                Err(NoKey::NoRoom(wait)) => {
-                    soonest = soonest.into_iter().chain(wait).min();
-                    None
+        loop {
+            let overflow = if line.overflows(now) { Overflow::Open } else { Overflow::Closed };
+            let next = line.next(now, |waiting| {
+                let Pending { route, wish, tried, .. } = &waiting.item;
+                match route.place(wish, tried, overflow, &self.desk) {
+                    Ok(placed) => Ok(Ok(placed)),
+                    // A reload, or a rest, has taken the last key away.
+                    Err(NoKey::NoneServes) => Ok(Err(none_serves(route))),
+                    Err(NoKey::NoRoom(wait)) => {
+                        soonest = soonest.into_iter().chain(wait).min();
+                        Err(wait)
+                    }
                 }
-            }
-        }) {
+            });
+            let Some((waiting, placed)) = next else { break };
             self.set_waiting(line.len());
             // Who has gone away gives its place back by dropping it.
             drop(waiting.item.reply.send(placed));
@@ -150,14 +175,17 @@ impl Shared {
         *dispatcher = Some(tokio::spawn(keep_dispatching(Arc::downgrade(self))).abort_handle());
     }
 
-    /// Sets how calls wait from now on.
-    pub(super) fn set_line(&self, config: LineConfig) {
-        self.line().set_config(config);
+    /// Lets calls wait, and be recorded, as the table says that took the place of `before`.
+    pub(super) fn set_line_up_anew(&self, before: &Table) {
+        before.line_metrics.waiting.set(0);
+        let mut line = self.line();
+        line.set_config(self.table().config.line());
+        self.set_waiting(line.len());
     }
 
     fn set_waiting(&self, calls: usize) {
         self.desk.set_waiting(calls);
-        self.line_metrics.waiting.set(i64::try_from(calls).unwrap_or(i64::MAX));
+        self.table().line_metrics.waiting.set(i64::try_from(calls).unwrap_or(i64::MAX));
     }
 
     fn line(&self) -> MutexGuard<'_, Line<Pending>> {
@@ -208,6 +236,10 @@ impl Drop for InLine<'_> {
 fn refuse(waiting: Waiting<Pending>, error: Error) {
     // Who has gone away needs no answer.
     drop(waiting.item.reply.send(Err(error)));
+}
+
+fn too_long(wait: Duration) -> Error {
+    overloaded("the wait in line would be too long").with_retry_after(wait)
 }
 
 fn overloaded(reason: &'static str) -> Error {

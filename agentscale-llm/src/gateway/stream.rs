@@ -1,83 +1,83 @@
-use agentscale_core::Result;
-use agentscale_core::llm::{CompletionEvent, CompletionRequest, CompletionStream};
+use std::sync::Arc;
+
+use agentscale_core::llm::{CompletionEvent, CompletionRequest, CompletionStream, LlmProvider};
+use agentscale_core::{Error, ErrorKind, Result};
 use futures::stream;
 
-use super::call::{Call, request_for};
-use super::route::Placed;
+use super::Shared;
+use super::call::{Attempt, Call};
 use crate::tokens::estimate_tokens;
 
-/// An answer on its way, and the place that it holds on a key.
+/// An answer on its way of which a part has come, and the place that it holds on a key.
 struct Relay {
     call: Call,
-    request: CompletionRequest,
+    /// What has come and was not given on yet.
+    first: Option<CompletionEvent>,
     /// `None` behind the end.
-    running: Option<(CompletionStream, Placed)>,
-    /// Whether the caller has seen a part: then another provider cannot begin anew.
-    shown: bool,
+    running: Option<(CompletionStream, Attempt)>,
 }
 
-/// Begins a stream, at another provider where the first fails before its first part.
-pub(super) async fn open(mut call: Call, request: CompletionRequest) -> Result<CompletionStream> {
-    let (events, placed) = begin(&mut call, &request).await?;
-    let limits = events.rate_limits().clone();
-    let relay = Relay { call, request, running: Some((events, placed)), shown: false };
-    let relayed = CompletionStream::new(stream::unfold(relay, |mut relay| async move {
-        let item = relay.next().await?;
-        Some((item, relay))
-    }));
-    Ok(relayed.with_rate_limits(limits))
-}
-
-async fn begin(call: &mut Call, request: &CompletionRequest) -> Result<(CompletionStream, Placed)> {
+/// Begins a stream. Until its first part has come, another provider can begin anew: it is given on then.
+pub(super) async fn open(shared: &Arc<Shared>, mut request: CompletionRequest) -> Result<CompletionStream> {
+    let mut call = Call::to_answer(shared, &request)?;
     loop {
-        let placed = call.place().await?;
-        let request = request_for(request, call.model_at(&placed), call.route.max_output);
-        let provider = placed.reservation.key().provider().clone();
-        match provider.stream(request).await {
-            Ok(events) => {
-                placed.reservation.hear(events.rate_limits());
-                return Ok((events, placed));
-            }
-            Err(error) => call.fail(placed, error)?,
+        let answered = call.answered(|to| {
+            let request = to.request(&mut request);
+            Box::pin(begin(to.provider, request))
+        });
+        match answered.await {
+            Ok(((first, events), attempt)) => return Ok(relay(call, first, events, attempt)),
+            Err(error) => call = call.taken_over(&mut request, error)?,
         }
     }
 }
 
+/// The first part of an answer, and what comes behind it.
+async fn begin(
+    provider: Arc<dyn LlmProvider>,
+    request: CompletionRequest,
+) -> Result<(CompletionEvent, CompletionStream)> {
+    let mut events = provider.stream(request).await?;
+    match events.next().await {
+        Some(first) => Ok((first?, events)),
+        None => Err(Error::new(ErrorKind::Unavailable, "read the first part of an answer")),
+    }
+}
+
+fn relay(call: Call, first: CompletionEvent, events: CompletionStream, attempt: Attempt) -> CompletionStream {
+    let limits = events.rate_limits().clone();
+    attempt.reservation.hear(&limits);
+    if !matches!(first, CompletionEvent::Finished(_)) {
+        call.tell_first_part(&attempt);
+    }
+    let relay = Relay { call, first: Some(first), running: Some((events, attempt)) };
+    let relayed = CompletionStream::new(stream::unfold(relay, |mut relay| async move {
+        let item = relay.next().await?;
+        Some((item, relay))
+    }));
+    relayed.with_rate_limits(limits)
+}
+
 impl Relay {
     async fn next(&mut self) -> Option<Result<CompletionEvent>> {
-        loop {
-            let (events, placed) = self.running.as_mut()?;
-            match events.next().await {
-                Some(Ok(CompletionEvent::Finished(completion))) => {
-                    let (_, placed) = self.running.take()?;
-                    self.call.settle(placed, completion.usage);
-                    return Some(Ok(CompletionEvent::Finished(completion)));
-                }
-                Some(Ok(event)) => {
-                    if !std::mem::replace(&mut self.shown, true) {
-                        self.call.tell_first_part(placed);
-                    }
-                    placed.reservation.count_output(tokens_of(&event));
-                    return Some(Ok(event));
-                }
-                Some(Err(error)) => {
-                    let (_, placed) = self.running.take()?;
-                    // What was shown cannot be taken back: the error says what had come.
-                    if self.shown {
-                        self.call.break_off(placed, &error);
-                        return Some(Err(error));
-                    }
-                    if let Err(error) = self.call.fail(placed, error) {
-                        return Some(Err(error));
-                    }
-                }
-                None => return None,
+        let (events, attempt) = self.running.as_mut()?;
+        let item = match self.first.take() {
+            Some(first) => Ok(first),
+            None => events.next().await?,
+        };
+        match &item {
+            Ok(CompletionEvent::Finished(completion)) => {
+                let (_, attempt) = self.running.take()?;
+                self.call.settle(attempt, completion.usage);
             }
-            match begin(&mut self.call, &self.request).await {
-                Ok(running) => self.running = Some(running),
-                Err(error) => return Some(Err(error)),
+            Ok(event) => attempt.reservation.count_output(tokens_of(event)),
+            // What was shown cannot be taken back: the error says what had come.
+            Err(error) => {
+                let (_, attempt) = self.running.take()?;
+                self.call.break_off(attempt, error);
             }
         }
+        Some(item)
     }
 }
 

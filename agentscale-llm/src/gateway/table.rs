@@ -8,11 +8,13 @@ use agentscale_core::{Error, ErrorKind, Result, Tenant};
 use super::GatewayConfig;
 use super::pool::Pool;
 use super::route::Route;
+use super::telemetry::LineMetrics;
 
 /// The routes of a gateway, by the names that tenants call them by. A reload puts another in its place.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) config: GatewayConfig,
+    pub(crate) line_metrics: LineMetrics,
     pools: HashMap<String, Arc<Pool>>,
     routes: HashMap<String, Arc<Route>>,
     /// For all tenants, and for those with a name of their own.
@@ -26,6 +28,7 @@ pub(crate) struct Table {
 impl Table {
     pub(super) fn new(
         config: GatewayConfig,
+        line_metrics: LineMetrics,
         pools: HashMap<String, Arc<Pool>>,
         routes: HashMap<String, Arc<Route>>,
         hints: HashMap<(Option<Tenant>, String), String>,
@@ -39,7 +42,7 @@ impl Table {
                 None => common.insert(hint, model),
             };
         }
-        Self { config, pools, routes, hints: common, own_hints, weights, only }
+        Self { config, line_metrics, pools, routes, hints: common, own_hints, weights, only }
     }
 
     /// Where calls by this name go: a tenant's own hint, a hint, a model.

@@ -1,5 +1,6 @@
 //! The promises of the gateway.
 
+mod copies;
 mod failover;
 mod limits;
 mod line;

@@ -19,7 +19,7 @@ fn call(class: Priority, tenant: &str, tokens: u64, item: u32) -> Waiting<u32> {
 }
 
 fn next(line: &mut Line<u32>, seconds: u64) -> Option<u32> {
-    line.next(at(seconds), |_| Some(())).map(|(waiting, ())| waiting.item)
+    line.next(at(seconds), |_| Ok(())).map(|(waiting, ())| waiting.item)
 }
 
 fn all(line: &mut Line<u32>, seconds: u64) -> Vec<u32> {
@@ -49,7 +49,7 @@ fn tenants_share_by_tokens_and_weight_whatever_they_ask_for() {
     }
     let mut given: HashMap<String, u64> = HashMap::new();
     while given.values().sum::<u64>() < 80_000 {
-        let (waiting, ()) = line.next(at(0), |_| Some(())).unwrap();
+        let (waiting, ()) = line.next(at(0), |_| Ok(())).unwrap();
         *given.entry(waiting.tenant.unwrap().as_str().to_owned()).or_default() += waiting.tokens;
     }
     let share = |tenant: &str| given[tenant];
@@ -113,10 +113,11 @@ fn who_has_no_room_holds_up_its_own_lane_alone() {
     let mut looked = Vec::new();
     let went = line.next(at(0), |waiting| {
         looked.push(waiting.item);
-        (waiting.lane == 1).then_some(())
+        if waiting.lane == 1 { Ok(()) } else { Err(Some(Duration::from_secs(7))) }
     });
     assert_eq!(went.map(|(waiting, ())| waiting.item), Some(3));
     assert_eq!(looked, [1, 3], "a small call does not pass a large one that waits for the same keys");
+    assert_eq!((line.room_at(0), line.room_at(1)), (Some(at(7)), None));
 }
 
 #[test]
@@ -137,18 +138,25 @@ fn late_calls_leave_by_their_deadlines_and_cancelled_ones_by_their_tickets() {
 }
 
 #[test]
-fn a_line_is_long_when_it_has_been_so_without_a_break() {
+fn a_line_overflows_when_it_has_been_long_without_a_break_until_it_is_half_as_long() {
     let mut line = line(100);
     let push = |line: &mut Line<u32>, seconds| {
         line.push(call(Priority::Scheduled, "a", 1, 0), at(seconds)).unwrap();
     };
-    (0..3).for_each(|_| push(&mut line, 0));
-    assert!(!line.is_long(at(29)) && line.is_long(at(30)));
-    next(&mut line, 31);
-    assert!(!line.is_long(at(31)));
-    push(&mut line, 40);
-    push(&mut line, 60);
-    assert!(!line.is_long(at(69)) && line.is_long(at(70)));
+    (0..4).for_each(|_| push(&mut line, 0));
+    assert!(!line.overflows(at(29)));
+    next(&mut line, 29);
+    assert!(!line.overflows(at(31)), "three are no more than three");
+    (0..3).for_each(|_| push(&mut line, 40));
+    assert!(!line.overflows(at(69)) && line.overflows(at(70)));
+    (0..3).for_each(|_| assert_eq!(next(&mut line, 70), Some(0)));
+    assert!(!line.overflows(at(70)), "those above the bound are gone");
+    next(&mut line, 71);
+    (0..2).for_each(|_| push(&mut line, 72));
+    assert!(line.overflows(at(72)), "who comes on top of that goes at once");
+    (0..3).for_each(|_| assert_eq!(next(&mut line, 73), Some(0)));
+    (0..3).for_each(|_| push(&mut line, 74));
+    assert!(!line.overflows(at(74)), "it was half as long");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agentscale_core::llm::LlmProvider;
+use agentscale_core::llm::{Completion, FinishReason, LlmProvider, Message, Usage};
 use agentscale_core::testkit::ScriptedProvider;
 use agentscale_core::time::ManualClock;
 use agentscale_core::{Deadline, ErrorKind, Priority};
@@ -147,4 +147,31 @@ async fn who_waits_too_long_is_told_so() {
     let error = gateway.complete(ask("acme")).await.unwrap_err();
     assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::DeadlineExceeded, 5));
     hanging.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_owed_counts_for_who_comes_while_others_wait() {
+    let of = |output| {
+        let answer = Message::assistant("a");
+        Completion::new(answer, FinishReason::Stop, Usage::new(1, output), "m")
+    };
+    let provider = ScriptedProvider::new().with_completion(of(1_200)).with_completion(of(1)).repeating();
+    let mut config = GatewayConfig::new();
+    config.max_wait_ms = 600_000;
+    let gateway = pooled([(provider, KeyLimits::new().with_output_tokens(600))]).config(config);
+    let gateway = gateway.build().unwrap();
+    gateway.complete(ask("acme").with_max_tokens(1)).await.unwrap();
+    let first = tokio::spawn({
+        let gateway = gateway.clone();
+        async move { gateway.complete(ask("acme").with_max_tokens(1)).await }
+    });
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(gateway.waiting(), 1);
+    let mut request = ask_as("other", Priority::Incident).with_max_tokens(1);
+    request.context.deadline = Some(Deadline::after(ManualClock::UNIX_START, Duration::from_secs(30)));
+    let start = Instant::now();
+    let error = gateway.complete(request).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed()), (ErrorKind::Overloaded, Duration::ZERO));
+    assert!(error.retry_after().unwrap() > Duration::from_secs(59), "{error:?}");
+    first.await.unwrap().unwrap();
 }

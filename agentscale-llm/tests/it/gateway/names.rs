@@ -134,6 +134,23 @@ async fn what_one_model_refuses_another_answers() {
     assert_eq!(calls(&free), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_one_model_refuses_within_a_stream_before_its_first_part_another_answers() {
+    let refusing = ScriptedProvider::new()
+        .with_broken_stream("", agentscale_core::Error::new(ErrorKind::ContentRefused, "read the stream"))
+        .repeating();
+    let free = answering();
+    let gateway = builder()
+        .pool(KeyPool::new("prim").key(ProviderKey::new("p", refusing)))
+        .pool(KeyPool::new("free").key(ProviderKey::new("f", free.clone())))
+        .model(GatewayModel::new("a").via("prim", "a").on_refusal("b"))
+        .model(GatewayModel::new("b").via("free", "b"))
+        .build()
+        .unwrap();
+    let streamed = gateway.stream(ask("acme").with_model("a")).await.unwrap().collect().await;
+    assert_eq!((streamed.unwrap().text().as_str(), calls(&free)), ("ten seconds", 1));
+}
+
 #[test]
 fn what_cannot_work_is_refused_with_its_name() {
     let key = |id: &str| ProviderKey::new(id, answering());

@@ -59,3 +59,30 @@ async fn what_cannot_work_changes_nothing() {
     assert_eq!(gateway.reload(wrong).unwrap_err().kind(), ErrorKind::InvalidInput);
     gateway.complete(ask("acme").with_model("m")).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_recorded_where_the_new_set_up_says() {
+    use agentscale_core::metrics::Metrics;
+    let hanging = ScriptedProvider::new().with_hang().repeating();
+    let set_up = |metrics: &Metrics| {
+        pooled([(hanging.clone(), KeyLimits::new().with_concurrency(1))]).metrics(metrics.clone())
+    };
+    let (before, after) = (Metrics::new(), Metrics::new());
+    let gateway = set_up(&before).build().unwrap();
+    let running: Vec<_> = (0..3)
+        .map(|_| {
+            let gateway = gateway.clone();
+            tokio::spawn(async move { gateway.complete(ask("acme")).await })
+        })
+        .collect();
+    sleep(Duration::from_millis(1)).await;
+    let waiting = |metrics: &Metrics, calls| {
+        let text = metrics.snapshot().to_openmetrics();
+        assert!(text.contains(&format!("agentscale_gateway_waiting_calls {calls}\n")), "{text}");
+    };
+    waiting(&before, 2);
+    gateway.reload(set_up(&after)).unwrap();
+    waiting(&before, 0);
+    waiting(&after, 2);
+    running.iter().for_each(tokio::task::JoinHandle::abort);
+}
