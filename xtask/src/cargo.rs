@@ -7,17 +7,29 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use crate::Result;
+use crate::servers::Servers;
 
 /// One cargo command in the root of the workspace.
 pub(crate) struct Cargo {
     arguments: Vec<String>,
     environment: Vec<(&'static str, String)>,
+    servers: Vec<(&'static str, String)>,
 }
 
 impl Cargo {
     /// `line` is split at spaces: no argument of a chore has one.
     pub(crate) fn new(line: &str) -> Self {
-        Self { arguments: line.split_whitespace().map(String::from).collect(), environment: Vec::new() }
+        Self {
+            arguments: line.split_whitespace().map(String::from).collect(),
+            environment: Vec::new(),
+            servers: Vec::new(),
+        }
+    }
+
+    /// Lets it find the servers, which must outlive it.
+    pub(crate) fn with_servers(mut self, servers: &Servers) -> Self {
+        self.servers = servers.variables().map(|(name, value)| (name, value.to_owned())).collect();
+        self
     }
 
     pub(crate) fn with_env(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -74,7 +86,7 @@ impl Cargo {
     fn command(&self) -> Command {
         let mut command = Command::new(cargo());
         command.args(&self.arguments).current_dir(root());
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.envs(self.environment.iter().chain(&self.servers).map(|(name, value)| (name, value)));
         command
     }
 
@@ -91,6 +103,10 @@ impl fmt::Display for Cargo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.environment {
             write!(f, "{name}='{value}' ")?;
+        }
+        if !self.servers.is_empty() {
+            // Where they are says nothing once they are gone, and their passwords belong in no log.
+            f.write_str("cargo xtask servers -- ")?;
         }
         write!(f, "cargo {}", self.arguments.join(" "))
     }

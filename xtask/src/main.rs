@@ -1,7 +1,9 @@
-//! Chores of the workspace as code: `cargo xtask test`, `cargo xtask torture`, `cargo xtask audit`.
+//! Chores of the workspace as code: `cargo xtask test`, `cargo xtask servers`, `cargo xtask torture`,
+//! `cargo xtask audit`.
 
 mod audit;
 mod cargo;
+mod servers;
 mod test;
 mod torture;
 mod workspace;
@@ -17,6 +19,7 @@ const USAGE: &str = "\
 usage: cargo xtask <chore>
 
   test [--quick]                    what every change must pass; --quick leaves steps out and prints them
+  servers -- COMMAND                runs it with the servers that tests use, started where none are given
   torture quickstart [--rounds N]   kills the quickstart at random moments, N times (default 200)
   audit                             licences, advisories, duplicates, and what each package would hold
 ";
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         ["test", "--quick"] => {
             Workspace::load().and_then(|workspace| test::run(&workspace, test::Scope::Quick))
         }
+        ["servers", "--", command @ ..] => servers::run(command),
         ["torture", arguments @ ..] => {
             torture::Campaign::parse(arguments).and_then(|campaign| campaign.run())
         }

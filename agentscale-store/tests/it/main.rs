@@ -8,4 +8,5 @@ mod processes;
 mod retention;
 mod same_answers;
 mod scene;
+mod servers;
 mod small_disk;

@@ -2,18 +2,25 @@
 
 use crate::Result;
 use crate::cargo::Cargo;
+use crate::servers::Servers;
 
 /// Set by a caller who may not mount disks.
 const WITHOUT_MOUNTS: &str = "AGENTSCALE_WITHOUT_MOUNTS";
 
-/// Every test of the workspace but the doc tests, after the examples that some of them start.
+/// Every test of the workspace but the doc tests, after the examples that some of them start, on real servers.
 pub(crate) fn workspace() -> Result<Vec<String>> {
     Cargo::new("build --workspace --all-features --examples").run()?;
-    let mut lines = if Cargo::is_installed("nextest") {
-        Cargo::new("nextest run --workspace --all-features --no-fail-fast").tee(is_summary)?
+    let servers = Servers::up()?;
+    for note in servers.notes() {
+        println!("    {note}");
+    }
+    let line = if Cargo::is_installed("nextest") {
+        "nextest run --workspace --all-features --no-fail-fast"
     } else {
-        Cargo::new("test --workspace --all-features --tests --no-fail-fast").tee(is_summary)?
+        "test --workspace --all-features --tests --no-fail-fast"
     };
+    let mut lines = Cargo::new(line).with_servers(&servers).tee(is_summary)?;
+    lines.push(format!("servers: {}", servers.notes().join(", ")));
     if std::env::var_os(WITHOUT_MOUNTS).is_some() {
         lines.push(format!("left out by {WITHOUT_MOUNTS}: full disks"));
     }
