@@ -1,5 +1,6 @@
 //! Suites that hold a backend to the promises of its trait, one named test for each. Feature `conformance`.
 
+pub mod budget;
 pub mod checkpoint;
 pub mod knowledge;
 pub mod llm;

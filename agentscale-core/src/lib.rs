@@ -34,6 +34,7 @@
 //! | `testkit` | `testkit`: a scripted provider, a store with faults, a runtime whose time stands still |
 //! | `conformance` | `conformance`: the promises of each trait as tests for any backend of it, and `testkit` |
 
+pub mod budget;
 pub mod checkpoint;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -53,6 +54,7 @@ pub mod testkit;
 pub mod time;
 pub mod transport;
 
+pub use budget::BudgetLedger;
 pub use checkpoint::CheckpointStore;
 pub use error::{Error, ErrorKind, Result, Retry, WireError};
 pub use ids::{Account, AgentId, AgentKey, AgentType, IdempotencyKey, MAX_NAME_BYTES, Tenant, Topic};

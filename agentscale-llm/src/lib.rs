@@ -41,6 +41,7 @@
 
 mod answer;
 pub mod anthropic;
+pub mod budget;
 pub mod cache;
 pub mod decode;
 pub mod deployments;

@@ -4,6 +4,7 @@
 #[cfg(feature = "anthropic")]
 mod anthropic;
 mod bad_input;
+mod budget;
 mod cache;
 mod conformance;
 mod deployments;
