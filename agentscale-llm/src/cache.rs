@@ -1,39 +1,52 @@
 //! Answers that were given before.
 
+mod answers;
+mod checks;
 mod config;
+mod kept;
 mod key;
+mod semantic;
 mod single;
 mod stats;
+mod telemetry;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use agentscale_core::Result;
+use agentscale_core::knowledge::Embedder;
 use agentscale_core::llm::{
     Completion, CompletionEvent, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings,
-    FinishReason, LlmCapabilities, LlmProvider, ModelInfo, RateLimits, Usage,
+    LlmCapabilities, LlmProvider, ModelInfo,
 };
-use agentscale_core::time::{Clock, Monotonic, SystemClock};
+use agentscale_core::metrics::Metrics;
+use agentscale_core::time::{Clock, Monotonic};
 use async_trait::async_trait;
 use futures::StreamExt;
-use moka::sync::Cache;
 
 pub use config::ResponseCacheConfig;
+pub use semantic::SemanticConfig;
 pub use stats::ResponseCacheStats;
 
+use answers::Answers;
+use checks::Checks;
 use key::Key;
-use single::SingleFlight;
-use stats::Counts;
+use semantic::Point;
+use single::{First, SingleFlight};
+use telemetry::Telemetry;
 
 /// Answers a request as it was answered before, where nothing that could change the answer is different (row O5).
 ///
 /// Two requests are the same when they have the same tenant, model, messages, tools, form and sampling; runs of white
 /// space in texts count as one space. A tenant is never given the answer of another. Only whole answers are kept: one
-/// that was cut by its length or by a filter is not, and no error is. While a request is on its way, others like it wait
-/// for its answer, a stream's until it has been read to its end; where it fails or its caller goes away, the next of them
-/// asks. A kept answer has no usage, for it
-/// used nothing, and comes to streams word by word.
+/// that was cut by its length or by a filter is not, nor is an empty one, and no error is. While a request is on its way,
+/// others like it wait for its answer, a stream's until it has been read to its end; where it fails or its caller goes
+/// away, the next of them asks. A kept answer has no usage, for it used nothing, and comes to streams word by word.
+/// A request that [wants no answer given before](agentscale_core::llm::CallContext::fresh) is asked at once, and what it
+/// gets is kept.
+///
+/// [With an embedder](Self::with_semantic) a request is also answered from one whose last question means the same, where
+/// all else is equal: `docs/gateway.md` says what that is.
 ///
 /// Requests that only begin the same are the provider's prompt cache's matter
 /// ([`PromptCache`](agentscale_core::llm::PromptCache)).
@@ -56,23 +69,24 @@ use stats::Counts;
 #[derive(Clone)]
 pub struct ResponseCache<P> {
     inner: P,
-    clock: Arc<dyn Clock>,
-    shared: Arc<Shared>,
+    answers: Answers,
+    on_their_way: Arc<SingleFlight>,
+    checks: Arc<Checks>,
 }
 
-struct Shared {
-    answers: Cache<Key, Arc<Kept>>,
-    on_their_way: SingleFlight,
-    counts: Counts,
-    ttl: Duration,
+/// What a request comes to.
+enum Found {
+    Known(Completion),
+    Unknown(Asking),
 }
 
-/// An answer, and what it took to get it.
-#[derive(Debug)]
-struct Kept {
-    completion: Completion,
+/// A request that goes on to the provider.
+struct Asking {
+    key: Key,
+    point: Option<Point>,
     at: Monotonic,
-    took: Duration,
+    /// Others like it wait.
+    _first: Option<First>,
 }
 
 impl<P> ResponseCache<P> {
@@ -82,54 +96,84 @@ impl<P> ResponseCache<P> {
     /// `invalid_input` for a time or a size of zero.
     pub fn new(inner: P, config: &ResponseCacheConfig) -> Result<Self> {
         config.check()?;
-        let ttl = Duration::from_millis(config.ttl_ms);
-        let answers = Cache::builder()
-            .max_capacity(config.max_bytes)
-            .weigher(|_, kept: &Arc<Kept>| weight(&kept.completion))
-            .build();
-        let shared =
-            Shared { answers, on_their_way: SingleFlight::default(), counts: Counts::default(), ttl };
-        Ok(Self { inner, clock: Arc::new(SystemClock::new()), shared: Arc::new(shared) })
+        let checks = Arc::new(Checks::new(config.check_one_in));
+        Ok(Self { inner, answers: Answers::new(config)?, on_their_way: Arc::default(), checks })
     }
 
-    /// Sets the clock by which answers age; the system's unless given.
+    /// Sets the clock by which answers age; the system's unless given. It comes before the embedder.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.answers.clock = clock;
         self
+    }
+
+    /// Compares questions by the vectors of `embedder` too. Calls for them carry the request's
+    /// [context](agentscale_core::llm::CallContext); where one fails or is slow, the provider is asked.
+    ///
+    /// # Errors
+    /// `invalid_input` with the `field` that is zero or beyond its bounds, or for an embedder without dimensions.
+    pub fn with_semantic(mut self, embedder: Arc<dyn Embedder>, config: &SemanticConfig) -> Result<Self> {
+        self.answers.set_semantic(embedder, config)?;
+        Ok(self)
+    }
+
+    /// Records into `metrics`. Caches with one registry count together, in their [`stats`](Self::stats) too.
+    ///
+    /// # Errors
+    /// `conflict` where a name is taken by another metric.
+    pub fn with_metrics(mut self, metrics: &Metrics) -> Result<Self> {
+        self.answers.telemetry = Arc::new(Telemetry::new(metrics)?);
+        Ok(self)
     }
 
     /// What it has done so far.
     pub fn stats(&self) -> ResponseCacheStats {
-        self.shared.counts.read()
+        self.answers.telemetry.read()
     }
 
     /// Forgets all answers.
     pub fn clear(&self) {
-        self.shared.answers.invalidate_all();
+        self.answers.clear();
+    }
+}
+
+impl<P: LlmProvider + Clone> ResponseCache<P> {
+    async fn find(&self, request: &CompletionRequest) -> Found {
+        let (answers, key) = (&self.answers, Key::of(request));
+        if request.context.fresh {
+            answers.telemetry.bypass();
+            let point = answers.point(request).await;
+            return Found::Unknown(Asking { key, point, at: answers.clock.now(), _first: None });
+        }
+        let since = answers.clock.now();
+        if let Some(known) = answers.find(&key, since) {
+            return self.known(request, known);
+        }
+        // Whoever comes behind the first finds its answer, or is the first.
+        let first = self.on_their_way.enter(key).await;
+        if let Some(known) = answers.find(&key, since) {
+            return self.known(request, known);
+        }
+        let point = answers.point(request).await;
+        if let Some(known) = point.as_ref().and_then(|point| answers.find_near(point, since)) {
+            return self.known(request, known);
+        }
+        answers.telemetry.miss();
+        Found::Unknown(Asking { key, point, at: answers.clock.now(), _first: Some(first) })
     }
 
-    /// An answer that is not too old.
-    fn find(&self, key: &Key) -> Option<Completion> {
-        let kept = self.shared.answers.get(key)?;
-        let age = self.clock.now().since(kept.at);
-        if age >= self.shared.ttl {
-            self.shared.answers.invalidate(key);
-            return None;
+    fn known(&self, request: &CompletionRequest, known: Completion) -> Found {
+        if self.checks.is_due() {
+            let (inner, answers) = (self.inner.clone(), self.answers.clone());
+            self.checks.spawn(checks::check(inner, answers, request.clone(), known.clone()));
         }
-        self.shared.counts.hit(age, kept.took);
-        let mut known = kept.completion.clone();
-        (known.usage, known.rate_limits) = (Usage::default(), RateLimits::default());
-        Some(known)
+        Found::Known(known)
     }
+}
 
-    fn keep(&self, key: Key, completion: &Completion, asked_at: Monotonic) {
-        if !matches!(completion.finish_reason, FinishReason::Stop | FinishReason::ToolCalls) {
-            return;
-        }
-        let at = self.clock.now();
-        let kept = Kept { completion: completion.clone(), at, took: at.since(asked_at) };
-        self.shared.answers.insert(key, Arc::new(kept));
+impl Asking {
+    fn keep(&self, answer: &Completion, answers: &Answers) {
+        answers.keep(self.key, self.point.as_ref(), answer, self.at);
     }
 }
 
@@ -144,43 +188,29 @@ impl<P: LlmProvider + Clone> LlmProvider for ResponseCache<P> {
     }
 
     async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
-        let key = Key::of(&request);
-        if let Some(known) = self.find(&key) {
-            return Ok(known);
+        match self.find(&request).await {
+            Found::Known(known) => Ok(known),
+            Found::Unknown(asking) => {
+                let answer = self.inner.complete(request).await?;
+                asking.keep(&answer, &self.answers);
+                Ok(answer)
+            }
         }
-        // Whoever comes behind the first finds its answer, or is the first.
-        let _first = self.shared.on_their_way.enter(key).await;
-        if let Some(known) = self.find(&key) {
-            return Ok(known);
-        }
-        self.shared.counts.miss();
-        let asked_at = self.clock.now();
-        let completion = self.inner.complete(request).await?;
-        self.keep(key, &completion, asked_at);
-        Ok(completion)
     }
 
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
-        let key = Key::of(&request);
-        if let Some(known) = self.find(&key) {
-            return Ok(CompletionStream::from_completion(known));
-        }
-        let first = self.shared.on_their_way.enter(key).await;
-        if let Some(known) = self.find(&key) {
-            return Ok(CompletionStream::from_completion(known));
-        }
-        self.shared.counts.miss();
-        let asked_at = self.clock.now();
+        let asking = match self.find(&request).await {
+            Found::Known(known) => return Ok(CompletionStream::from_completion(known)),
+            Found::Unknown(asking) => asking,
+        };
         let events = self.inner.stream(request).await?;
         let limits = events.rate_limits().clone();
-        let cache = self.clone();
+        let answers = self.answers.clone();
         // The stream is the first as long as it runs.
-        let kept = events.map(move |event| {
-            let _first = &first;
-            if let Ok(CompletionEvent::Finished(completion)) = &event {
-                cache.keep(key, completion, asked_at);
+        let kept = events.inspect(move |event| {
+            if let Ok(CompletionEvent::Finished(answer)) = event {
+                asking.keep(answer, &answers);
             }
-            event
         });
         Ok(CompletionStream::new(kept).with_rate_limits(limits))
     }
@@ -194,14 +224,7 @@ impl<P: fmt::Debug> fmt::Debug for ResponseCache<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseCache")
             .field("inner", &self.inner)
-            .field("answers", &self.shared.answers.entry_count())
+            .field("answers", &self.answers.count())
             .finish_non_exhaustive()
     }
-}
-
-/// The bytes that an answer takes, roughly: its texts and a little for each part.
-fn weight(completion: &Completion) -> u32 {
-    const PART: usize = 128;
-    let parts = completion.message.content.iter().map(|part| PART + crate::tokens::part_bytes(part));
-    u32::try_from(parts.sum::<usize>() + PART).unwrap_or(u32::MAX)
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::llm::{EmbeddingRequest, LlmProvider};
+use crate::llm::{CallContext, EmbeddingRequest, LlmProvider};
 use crate::{Error, ErrorKind, Result};
 
 /// Turns texts into vectors of one length.
@@ -20,6 +20,16 @@ pub trait Embedder: Debug + Send + Sync + 'static {
     /// # Errors
     /// What the embedder's provider gives.
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>>;
+
+    /// The same for somebody: an embedder that asks a provider passes `context` on, so that the call is counted and
+    /// charged as theirs.
+    ///
+    /// # Errors
+    /// As for [`embed`](Self::embed).
+    async fn embed_for(&self, texts: Vec<String>, context: &CallContext) -> Result<Vec<Vec<f32>>> {
+        let _ = context;
+        self.embed(texts).await
+    }
 }
 
 #[async_trait]
@@ -33,6 +43,9 @@ impl<T: Embedder + ?Sized> Embedder for Arc<T> {
     }
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
         (**self).embed(texts).await
+    }
+    async fn embed_for(&self, texts: Vec<String>, context: &CallContext) -> Result<Vec<Vec<f32>>> {
+        (**self).embed_for(texts, context).await
     }
 }
 
@@ -62,8 +75,13 @@ impl<P: LlmProvider> Embedder for ProviderEmbedder<P> {
     }
 
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
+        self.embed_for(texts, &CallContext::new()).await
+    }
+
+    async fn embed_for(&self, texts: Vec<String>, context: &CallContext) -> Result<Vec<Vec<f32>>> {
         let asked = texts.len();
-        let request = EmbeddingRequest::new(texts).with_model(self.model.clone());
+        let request =
+            EmbeddingRequest::new(texts).with_model(self.model.clone()).with_context(context.clone());
         let vectors = self.provider.embed(request).await?.vectors;
         if vectors.len() != asked || vectors.iter().any(|vector| vector.len() != self.dimensions as usize) {
             return Err(Error::new(ErrorKind::Corrupt, "embed texts")

@@ -17,6 +17,8 @@ pub struct CallContext {
     pub deadline: Option<Deadline>,
     /// Calls of one session share a beginning of their prompts, and go to where a provider has cached it.
     pub session: Option<String>,
+    /// Whether an answer that was given before will not do: a cache asks the provider, and keeps what it says.
+    pub fresh: bool,
 }
 
 impl CallContext {
@@ -57,6 +59,13 @@ impl CallContext {
     #[must_use]
     pub fn with_session(mut self, session: impl Into<String>) -> Self {
         self.session = Some(session.into());
+        self
+    }
+
+    /// Wants no answer that was given before.
+    #[must_use]
+    pub fn with_fresh_answer(mut self) -> Self {
+        self.fresh = true;
         self
     }
 }

@@ -1,11 +1,13 @@
 //! What is said to and by models, as it is stored.
 
 use agentscale_core::Json;
+use agentscale_core::knowledge::{Embedder, ProviderEmbedder};
 use agentscale_core::llm::{
-    Completion, CompletionRequest, Content, FinishReason, Image, LimitedUnit, Message, PartialAnswer,
-    PromptCache, RateLimit, RateLimits, Reasoning, Role, ToolCall, Usage,
+    CallContext, Completion, CompletionRequest, Content, FinishReason, Image, LimitedUnit, LlmCapabilities,
+    Message, PartialAnswer, PromptCache, RateLimit, RateLimits, Reasoning, Role, ToolCall, Usage,
 };
-use agentscale_core::{Error, ErrorKind};
+use agentscale_core::testkit::ScriptedProvider;
+use agentscale_core::{Error, ErrorKind, Tenant};
 
 #[test]
 fn each_part_of_a_message_survives_its_encoding() {
@@ -51,4 +53,16 @@ fn what_had_come_stands_between_an_error_and_its_source() {
     assert_eq!(std::error::Error::source(found).unwrap().to_string(), "connection reset");
     let shown = format!("{error} {error:?} {found} {found:?}");
     assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_providers_vectors_are_asked_for_in_the_callers_name() {
+    let provider = ScriptedProvider::new().with_capabilities(LlmCapabilities::new().with_embeddings());
+    let provider = provider.with_embeddings(vec![vec![1.0]]).with_embeddings(vec![vec![2.0]]);
+    let embedder = std::sync::Arc::new(ProviderEmbedder::new(provider.clone(), "m", 1));
+    let context = CallContext::new().with_tenant(Tenant::new("acme").unwrap());
+    assert_eq!(embedder.embed_for(vec!["a".into()], &context).await.unwrap(), [[1.0]]);
+    assert_eq!(embedder.embed(vec!["b".into()]).await.unwrap(), [[2.0]]);
+    let asked = provider.embedding_requests();
+    assert_eq!((&asked[0].context, &asked[1].context), (&context, &CallContext::new()));
 }

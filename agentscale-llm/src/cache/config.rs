@@ -12,17 +12,23 @@ pub struct ResponseCacheConfig {
     pub ttl_ms: u64,
     /// How many bytes all answers may take; 64 MiB. The least used go first.
     pub max_bytes: u64,
+    /// One of so many answers given from it is asked for anew in the background and compared: what is measured as
+    /// [`staleness`](super::ResponseCacheStats::staleness). 0, which is none; each costs a call of the tenant's.
+    pub check_one_in: u32,
 }
 
 impl Default for ResponseCacheConfig {
     fn default() -> Self {
-        Self { ttl_ms: 600_000, max_bytes: 64 << 20 }
+        Self { ttl_ms: 600_000, max_bytes: 64 << 20, check_one_in: 0 }
     }
 }
 
 impl ResponseCacheConfig {
     pub(super) fn check(&self) -> Result<()> {
         let fields = [("ttl_ms", self.ttl_ms), ("max_bytes", self.max_bytes)];
-        nonzero("set up a response cache", fields.map(|(field, value)| (field, Some(value))))
+        nonzero(OPERATION, fields.map(|(field, value)| (field, Some(value))))
     }
 }
+
+/// What errors say was attempted.
+pub(super) const OPERATION: &str = "set up a response cache";

@@ -7,16 +7,33 @@ pub(super) struct Key([u8; 32]);
 
 impl Key {
     pub(super) fn of(request: &CompletionRequest) -> Self {
+        Self::of_all(request, request.messages.len(), &[])
+    }
+
+    /// The same with `particulars` in the place of the last message's texts.
+    pub(super) fn beside_last_text(request: &CompletionRequest, particulars: &[String]) -> Self {
+        Self::of_all(request, request.messages.len().saturating_sub(1), particulars)
+    }
+
+    /// Of the messages from `beside` on what is no text.
+    fn of_all(request: &CompletionRequest, beside: usize, particulars: &[String]) -> Self {
         let mut fields = Fields(Hasher::new());
         let tenant = request.context.tenant.as_ref();
         fields.option(tenant.map(|tenant| tenant.as_str().as_bytes()));
         fields.bytes(request.model.as_bytes());
         fields.count(request.messages.len());
-        for message in &request.messages {
+        for (place, message) in request.messages.iter().enumerate() {
             fields.byte(message.role as u8);
             fields.count(message.content.len());
-            message.content.iter().for_each(|part| fields.part(part));
+            for part in &message.content {
+                match part {
+                    Content::Text { .. } if place >= beside => fields.byte(TEXT_ELSEWHERE),
+                    part => fields.part(part),
+                }
+            }
         }
+        fields.count(particulars.len());
+        particulars.iter().for_each(|particular| fields.bytes(particular.as_bytes()));
         fields.count(request.tools.len());
         for tool in &request.tools {
             fields.bytes(tool.name.as_bytes());
@@ -36,6 +53,9 @@ impl Key {
         Self(*fields.0.finalize().as_bytes())
     }
 }
+
+/// Stands for a text that is compared elsewhere.
+const TEXT_ELSEWHERE: u8 = 255;
 
 /// Fields one after the other, each with its length, so that no two lists of them have the same bytes.
 struct Fields(Hasher);
@@ -66,7 +86,7 @@ impl Fields {
 
     /// A text whose runs of white space count as one space.
     fn text(&mut self, text: &str) {
-        let words = text.split_ascii_whitespace();
+        let words = text.split_whitespace();
         let count = words.clone().count();
         self.count(count);
         words.for_each(|word| self.bytes(word.as_bytes()));

@@ -1,5 +1,9 @@
 //! The promises of the cache of answers.
 
+mod embedder;
+mod measured;
+mod semantic;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -73,6 +73,7 @@ impl<'a> TurnLlm<'a> {
             .with_deadline(Deadline::after(now, context.time_left()))
             .with_session(format!("{}/{}", context.agent_type, context.key));
         call.account.clone_from(&context.message.account);
+        call.fresh = request.context.fresh;
         request.with_context(call)
     }
 
