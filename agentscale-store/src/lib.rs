@@ -42,14 +42,24 @@
 //! | [`SqliteCheckpointStore`] | kill -9; loss of power at *disk* | *buffered*, *process*, *disk* | processes of one machine |
 //! | [`InMemoryCheckpointStore`] | nothing | *buffered*, *process* | clones |
 //!
-//! The crate has no features. [`sqlite`] holds what other crates build their own files of SQLite on.
+//! What stands around a store, each a `CheckpointStore` itself:
+//!
+//! | decorator | feature | what for |
+//! |---|---|---|
+//! | `CachedCheckpointStore` | `cache` | large states of a store far away, held in memory and never stale |
+//!
+//! [`sqlite`] holds what other crates build their own files of SQLite on.
 
+#[cfg(feature = "cache")]
+mod cached;
 mod delta;
 mod memory;
 mod retention;
 pub mod sqlite;
 mod stores;
 
+#[cfg(feature = "cache")]
+pub use cached::{CachedCheckpointStore, CheckpointCacheConfig, CheckpointCacheStats};
 pub use memory::InMemoryCheckpointStore;
 pub use sqlite::checkpoint::{CheckpointStats, SqliteCheckpointConfig, SqliteCheckpointStore};
 pub use stores::Stores;

@@ -80,6 +80,39 @@ impl CheckpointStoreHarness for Layered {
     }
 }
 
+#[cfg(feature = "cache")]
+mod cached {
+    use agentscale_store::{CachedCheckpointStore, CheckpointCacheConfig};
+
+    use super::*;
+
+    /// Holds states in memory.
+    struct Cached<H>(H);
+
+    #[async_trait]
+    impl<H: CheckpointStoreHarness> CheckpointStoreHarness for Cached<H> {
+        async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
+            let inner = self.0.start(limits).await;
+            Arc::new(CachedCheckpointStore::new(inner, &CheckpointCacheConfig::default()))
+        }
+    }
+
+    mod memory {
+        use super::{Cached, Memory};
+        agentscale_core::checkpoint_store_conformance!(Cached(Memory));
+    }
+
+    mod sqlite {
+        use super::{Cached, Sqlite};
+        agentscale_core::checkpoint_store_conformance!(Cached(Sqlite::new()));
+    }
+
+    mod doubly {
+        use super::{Cached, Sqlite};
+        agentscale_core::checkpoint_store_conformance!(Cached(Cached(Sqlite::new())));
+    }
+}
+
 mod memory {
     agentscale_core::checkpoint_store_conformance!(super::Memory);
 }

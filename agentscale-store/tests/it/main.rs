@@ -1,5 +1,7 @@
 //! What the stores promise.
 
+#[cfg(feature = "cache")]
+mod cached;
 mod conformance;
 mod durability;
 mod faults;

@@ -32,6 +32,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 #[derive(Default)]
 struct Known {
     lines: [(Epoch, u64); 3],
+    deletions: [u128; 3],
     messages: u128,
 }
 
@@ -40,8 +41,11 @@ impl Known {
         let (mut epoch, version) = self.lines[usize::from(asked.thread)];
         epoch.counter = epoch.counter.saturating_sub(u64::from(asked.number == 5));
         let expected = Version(version.saturating_sub(u64::from(asked.number == 4)));
-        let id = CommitId(uuid::Uuid::from_u128(u128::from(expected.0) << 8 | u128::from(asked.thread)));
-        let id = if asked.number == 3 { CommitId(uuid::Uuid::from_u128(7)) } else { id };
+        // Of two commits behind one version only the second may be another one: an id names one commit.
+        let deletions = self.deletions[usize::from(asked.thread)];
+        let place = u128::from(expected.0) << 64 | deletions << 16 | u128::from(asked.thread);
+        let is_other = u128::from(asked.number == 3);
+        let id = CommitId(uuid::Uuid::from_u128(place << 16 | is_other << 8));
         let mut commit = Commit::new(id, name(asked.thread), epoch, expected, StateHeader::json(1));
         let (field, bytes) = (format!("f{}", asked.other), vec![b'x'; usize::from(asked.bytes)].into());
         commit.fields.push(match asked.number % 3 {
@@ -93,7 +97,13 @@ impl Known {
                 let info = store.fork(request).await;
                 answer(info.map(|info| (info.thread, info.version, info.epoch, info.origin)))
             }
-            3 if asked.number == 0 => answer(store.delete(DeleteRequest::new(thread, line.0)).await),
+            3 if asked.number == 0 => {
+                let deleted = store.delete(DeleteRequest::new(thread, line.0)).await;
+                if remember && deleted.is_ok() {
+                    self.deletions[usize::from(asked.thread)] += 1;
+                }
+                answer(deleted)
+            }
             4 => {
                 let policy = RetentionPolicy { keep_last: asked.number.into(), ..RetentionPolicy::default() };
                 answer(store.prune(PruneRequest::thread(thread, policy)).await)
@@ -118,8 +128,14 @@ impl Known {
                 let id = uuid::Uuid::from_u128(u128::from(asked.bytes) % self.messages.max(1)).into();
                 answer(store.record_attempt(id).await)
             }
+            10 => answer(
+                store
+                    .load(LoadRequest::tip(thread))
+                    .await
+                    .map(|found| found.map(|tip| (tip.info.version, tip.fields))),
+            ),
             _ => {
-                let mut next = Self { lines: self.lines, messages: self.messages };
+                let mut next = Self { lines: self.lines, deletions: self.deletions, messages: self.messages };
                 let commit = next.commit(asked);
                 let committed = store.commit(commit).await.map(|committed| committed.version);
                 if remember {
@@ -157,6 +173,32 @@ proptest! {
             for asked in script {
                 let expected = known.ask(memory.as_ref(), &asked, false).await;
                 let found = known.ask(&sqlite, &asked, true).await;
+                prop_assert_eq!(found, expected, "{:?}", asked);
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    #[cfg(feature = "cache")]
+    fn two_caches_and_their_store_give_the_same_answers(script in proptest::collection::vec(asked(), 1..120)) {
+        use agentscale_store::{CachedCheckpointStore, CheckpointCacheConfig};
+
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let plain = InMemoryCheckpointStore::new().with_retention(None);
+            let shared = Arc::new(InMemoryCheckpointStore::new().with_retention(None));
+            let config = CheckpointCacheConfig::default();
+            let caches = [(); 2].map(|()| CachedCheckpointStore::new(shared.clone(), &config));
+            let mut known = Known::default();
+            for asked in script {
+                let expected = known.ask(&plain, &asked, false).await;
+                // An owner writes through one of them; what reads goes through either.
+                let cache = match asked.operation {
+                    5..=8 | 10 => usize::from(asked.other % 2),
+                    _ => usize::from(asked.thread % 2),
+                };
+                let found = known.ask(&caches[cache], &asked, true).await;
                 prop_assert_eq!(found, expected, "{:?}", asked);
             }
             Ok(())
