@@ -38,6 +38,7 @@
 //! | `llm-gemini` | `llm::GeminiProvider`, for Gemini's generateContent |
 //! | `llm-ollama` | `llm::OllamaProvider`, for Ollama's own API |
 //! | `llm-openai` (default) | [`llm::OpenAiProvider`] for every server that speaks OpenAI's chat completions, [`llm::OpenAiResponsesProvider`] for its responses |
+//! | `llm-vault` | `llm::VaultSecrets`, for keys that HashiCorp Vault keeps |
 //! | `store-cache` | `store::CachedCheckpointStore`, which holds states in memory |
 //! | `full` | all of the above |
 

@@ -4,4 +4,5 @@ pub mod budget;
 pub mod checkpoint;
 pub mod knowledge;
 pub mod llm;
+pub mod secrets;
 pub mod transport;

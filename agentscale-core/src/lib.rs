@@ -47,6 +47,7 @@ pub mod llm;
 mod message;
 pub mod metrics;
 pub mod observe;
+pub mod secrets;
 pub mod service;
 mod stamp;
 #[cfg(feature = "testkit")]
@@ -66,6 +67,7 @@ pub use message::{
     MessageKind, Priority, TraceContext,
 };
 pub use observe::Observer;
+pub use secrets::SecretSource;
 pub use stamp::{HybridClock, Stamp};
 pub use time::Clock;
 pub use transport::{Transport, TransportExt};

@@ -5,7 +5,9 @@ mod config;
 mod limits;
 mod stream;
 
-pub(crate) use client::{Api, Client, header_value, shown_url};
+#[cfg(any(feature = "anthropic", feature = "openai", feature = "vault"))]
+pub(crate) use client::header_value;
+pub(crate) use client::{Api, Client, shown_url};
 pub use config::ConnectionConfig;
 pub(crate) use stream::read_stream;
 

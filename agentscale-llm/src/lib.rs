@@ -25,6 +25,7 @@
 //! | `gemini` | `GeminiProvider`: Gemini's generateContent, embeddings and stored contents |
 //! | `ollama` | `OllamaProvider`: Ollama's own API, embeddings too |
 //! | `openai` | `OpenAiProvider`, `OpenAiResponsesProvider`: chat completions, responses and embeddings of OpenAI and compatible servers |
+//! | `vault` | `VaultSecrets`: keys that HashiCorp Vault keeps |
 //!
 //! [`Gateway`](gateway::Gateway) makes one provider of many: keys with limits, a line, the next provider where one fails.
 //! [`ResponseCache`](cache::ResponseCache) answers the same request as before.
@@ -49,7 +50,17 @@ pub mod extractive;
 pub mod gateway;
 pub mod gemini;
 pub mod headers;
-#[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
+#[cfg(any(
+    feature = "anthropic",
+    feature = "gemini",
+    feature = "ollama",
+    feature = "openai",
+    feature = "vault"
+))]
+#[cfg_attr(
+    not(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai")),
+    allow(dead_code, unused_imports, reason = "vault alone needs no streams")
+)]
 mod http;
 pub mod ndjson;
 mod nonzero;
@@ -59,6 +70,8 @@ mod refusal;
 pub mod simulated;
 pub mod sse;
 mod tokens;
+#[cfg(feature = "vault")]
+pub mod vault;
 
 #[cfg(feature = "anthropic")]
 pub use anthropic::AnthropicProvider;
@@ -66,7 +79,13 @@ pub use deployments::Deployments;
 pub use extractive::{ExtractiveProvider, NOTHING_FOUND};
 #[cfg(feature = "gemini")]
 pub use gemini::GeminiProvider;
-#[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
+#[cfg(any(
+    feature = "anthropic",
+    feature = "gemini",
+    feature = "ollama",
+    feature = "openai",
+    feature = "vault"
+))]
 pub use http::ConnectionConfig;
 #[cfg(feature = "ollama")]
 pub use ollama::OllamaProvider;
@@ -74,3 +93,5 @@ pub use ollama::OllamaProvider;
 pub use openai::{OpenAiProvider, OpenAiResponsesProvider};
 pub use simulated::SimulatedProvider;
 pub use tokens::estimate_tokens;
+#[cfg(feature = "vault")]
+pub use vault::VaultSecrets;

@@ -5,6 +5,7 @@ mod invariants;
 mod layers;
 mod metrics;
 mod scripted_provider;
+mod secrets;
 mod service;
 mod time;
 mod transport;

@@ -1,7 +1,7 @@
 use std::fmt;
 
+use agentscale_core::secrets::Secret;
 use agentscale_core::{Error, ErrorKind, Result};
-use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::family;
@@ -16,7 +16,7 @@ pub struct AnthropicConfig {
     /// The address above `/messages`; `https://api.anthropic.com/v1`.
     pub base_url: String,
     /// The key; none, as some servers of the same API take none.
-    pub api_key: Option<SecretString>,
+    pub api_key: Option<Secret>,
     /// The model of requests that name none; none.
     pub model: Option<String>,
     /// The version of the API; `2023-06-01`.
@@ -109,7 +109,7 @@ impl AnthropicConfig {
     /// Sets the key.
     #[must_use]
     pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(SecretString::from(key.into()));
+        self.api_key = Some(Secret::new(key));
         self
     }
 

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, LlmCapabilities, LlmProvider, ModelInfo,
 };
+use agentscale_core::secrets::{NamedSecret, SecretSource};
 use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use reqwest::Response;
 use reqwest::header::{HeaderMap, HeaderName};
-use secrecy::ExposeSecret;
 
 use super::error::{self, OPERATION};
 use super::{AnthropicConfig, MessageReader, read, request};
@@ -64,8 +64,23 @@ impl AnthropicProvider {
         if config.max_tokens == 0 {
             return Err(Error::new(ErrorKind::InvalidInput, OPERATION).with_context("field", "max_tokens"));
         }
-        let client = Client::new(&API, &config.base_url, headers(config)?, &config.connection)?;
+        let client = Client::new(
+            &API,
+            &config.base_url,
+            headers(config)?,
+            config.api_key.as_ref(),
+            &config.connection,
+        )?;
         Ok(Self { client, config: Arc::new(config.clone()) })
+    }
+
+    /// Asks `source` for the key `name` with each request in the place of [`AnthropicConfig::api_key`], so that a key that is
+    /// exchanged there is exchanged for the next request. A request whose key the server does not know is sent once more
+    /// where the source has another key by then.
+    #[must_use]
+    pub fn with_key_from(mut self, source: impl SecretSource, name: impl Into<Arc<str>>) -> Self {
+        self.client = self.client.with_key(NamedSecret::new(source, name));
+        self
     }
 
     async fn post(&self, request: &CompletionRequest, model: &str, stream: bool) -> Result<Response> {
@@ -118,15 +133,11 @@ static API: Api = Api {
         anthropic_rate_limits(|name| headers.get(name).and_then(|value| value.to_str().ok()), now)
     },
     request_id: "request-id",
+    key: (HeaderName::from_static("x-api-key"), ""),
 };
 
 fn headers(config: &AnthropicConfig) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
-    if let Some(key) = &config.api_key {
-        let mut value = header_value(&API, "api_key", key.expose_secret())?;
-        value.set_sensitive(true);
-        headers.insert(HeaderName::from_static("x-api-key"), value);
-    }
     let version = header_value(&API, "version", &config.version)?;
     headers.insert(HeaderName::from_static("anthropic-version"), version);
     if !config.beta.is_empty() {

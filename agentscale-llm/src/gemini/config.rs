@@ -1,7 +1,7 @@
 use std::fmt;
 
+use agentscale_core::secrets::Secret;
 use agentscale_core::{Error, ErrorKind, Result};
-use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::ConnectionConfig;
@@ -15,7 +15,7 @@ pub struct GeminiConfig {
     /// The address above `/models`; `https://generativelanguage.googleapis.com/v1beta`.
     pub base_url: String,
     /// The key; none, as some servers of the same API take none.
-    pub api_key: Option<SecretString>,
+    pub api_key: Option<Secret>,
     /// The model of requests that name none; none.
     pub model: Option<String>,
     /// The model of embedding requests that name none; none.
@@ -64,7 +64,7 @@ impl GeminiConfig {
     /// Sets the key.
     #[must_use]
     pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(SecretString::from(key.into()));
+        self.api_key = Some(Secret::new(key));
         self
     }
 

@@ -1,20 +1,21 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
     LlmProvider, ModelInfo, RateLimits, Usage,
 };
+use agentscale_core::secrets::{NamedSecret, SecretSource};
 use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use reqwest::Response;
 use reqwest::header::{HeaderMap, HeaderName};
-use secrecy::ExposeSecret;
 
 use super::error::{self, OPERATION};
 use super::{CachedContent, GeminiConfig, cached_content, embeddings, read, request};
 use crate::decode::{Dialect, StreamDecoder};
-use crate::http::{Api, Client, header_value, model_of, read_stream};
+use crate::http::{Api, Client, model_of, read_stream};
 
 /// Calls a server that speaks Gemini's generateContent.
 ///
@@ -63,10 +64,25 @@ impl GeminiProvider {
     /// root certificates and the address is `https`.
     pub fn new(config: &GeminiConfig) -> Result<Self> {
         Ok(Self {
-            client: Client::new(&API, &config.base_url, headers(config)?, &config.connection)?,
+            client: Client::new(
+                &API,
+                &config.base_url,
+                HeaderMap::new(),
+                config.api_key.as_ref(),
+                &config.connection,
+            )?,
             model: config.model.clone(),
             embedding_model: config.embedding_model.clone(),
         })
+    }
+
+    /// Asks `source` for the key `name` with each request in the place of [`GeminiConfig::api_key`], so that a key that is
+    /// exchanged there is exchanged for the next request. A request whose key the server does not know is sent once more
+    /// where the source has another key by then.
+    #[must_use]
+    pub fn with_key_from(mut self, source: impl SecretSource, name: impl Into<Arc<str>>) -> Self {
+        self.client = self.client.with_key(NamedSecret::new(source, name));
+        self
     }
 
     /// Stores the messages, the tools and their choice at the provider for `ttl`. The name of what is stored stands
@@ -157,6 +173,7 @@ static API: Api = Api {
     error: error::from_body,
     rate_limits: |_, _| RateLimits::default(),
     request_id: "x-goog-request-id",
+    key: (HeaderName::from_static("x-goog-api-key"), ""),
 };
 
 /// `models/gemini-2.5-flash`. A name that would lead to another call is none.
@@ -167,14 +184,4 @@ fn model_path(model: &str) -> Result<Cow<'_, str>> {
         return Err(Error::new(ErrorKind::NotFound, OPERATION).with_context("reason", "no name of a model"));
     }
     Ok(if model.contains('/') { Cow::Borrowed(model) } else { Cow::Owned(format!("models/{model}")) })
-}
-
-fn headers(config: &GeminiConfig) -> Result<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    if let Some(key) = &config.api_key {
-        let mut value = header_value(&API, "api_key", key.expose_secret())?;
-        value.set_sensitive(true);
-        headers.insert(HeaderName::from_static("x-goog-api-key"), value);
-    }
-    Ok(headers)
 }

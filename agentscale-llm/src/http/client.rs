@@ -3,13 +3,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use agentscale_core::llm::RateLimits;
+use agentscale_core::secrets::{NamedSecret, Secret};
 use agentscale_core::{Error, ErrorKind, Result};
 use bytes::BytesMut;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Response, Url, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::{ConnectionConfig, limits};
 use crate::headers::{RetryHint, parse_http_date};
@@ -28,6 +30,8 @@ pub(crate) struct Api {
     pub(crate) rate_limits: fn(&HeaderMap, SystemTime) -> RateLimits,
     /// The header that names a request for the provider's support.
     pub(crate) request_id: &'static str,
+    /// The header that carries the key, and what stands before the key there.
+    pub(crate) key: (HeaderName, &'static str),
 }
 
 /// The HTTP half: one pool of connections, one server.
@@ -36,19 +40,25 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     headers: HeaderMap,
+    /// Where the key comes from that is none of `headers`.
+    key: Option<NamedSecret>,
     max_response_bytes: usize,
     api: &'static Api,
 }
 
 impl Client {
-    /// A client for the server at `base_url`; `headers` go with each request.
+    /// A client for the server at `base_url`; `headers` go with each request, and `key` where there is one.
     pub(crate) fn new(
         api: &'static Api,
         base_url: &str,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
+        key: Option<&Secret>,
         config: &ConnectionConfig,
     ) -> Result<Self> {
         config.check()?;
+        if let Some(key) = key {
+            headers.insert(&api.key.0, key_header(api, key)?);
+        }
         let base = parse_base(api, base_url)?;
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(base.scheme() == "https")?)
@@ -62,7 +72,16 @@ impl Client {
         let prior_knowledge = config.http2_without_tls && base.scheme() == "http";
         let builder = if prior_knowledge { builder.http2_prior_knowledge() } else { builder };
         let http = builder.build().map_err(|error| from_network(api, error))?;
-        Ok(Self { http, base, headers, max_response_bytes: config.max_response_bytes, api })
+        Ok(Self { http, base, headers, key: None, max_response_bytes: config.max_response_bytes, api })
+    }
+
+    /// Asks `key` for the key of each request. One that the server does not know is asked for once more, and the request
+    /// sent again where there is another by then.
+    #[must_use]
+    pub(crate) fn with_key(mut self, key: NamedSecret) -> Self {
+        self.headers.remove(&self.api.key.0);
+        self.key = Some(key);
+        self
     }
 
     /// Posts `body`; the answer has a status of success, and its body is still to be read.
@@ -71,7 +90,7 @@ impl Client {
     }
 
     /// Asks for what stands at `path`.
-    #[cfg(feature = "gemini")]
+    #[cfg(any(feature = "gemini", feature = "vault"))]
     pub(crate) async fn get(&self, path: &str) -> Result<Response> {
         self.send(self.http.get(self.url(path))).await
     }
@@ -80,6 +99,20 @@ impl Client {
     #[cfg(feature = "gemini")]
     pub(crate) async fn delete(&self, path: &str) -> Result<()> {
         self.send(self.http.delete(self.url(path))).await.map(drop)
+    }
+
+    /// Asks for what stands at `path`, with this key and whatever the answer is but once.
+    #[cfg(feature = "vault")]
+    pub(crate) async fn get_as(&self, key: &Secret, path: &str) -> Result<Response> {
+        let request = self.http.get(self.url(path)).headers(self.headers.clone());
+        self.send_once(self.with_secret(request, key)?).await
+    }
+
+    /// Posts `body` likewise.
+    #[cfg(feature = "vault")]
+    pub(crate) async fn post_as(&self, key: &Secret, path: &str, body: &impl Serialize) -> Result<Response> {
+        let request = self.http.post(self.url(path)).json(body).headers(self.headers.clone());
+        self.send_once(self.with_secret(request, key)?).await
     }
 
     /// The body of an answer.
@@ -99,6 +132,24 @@ impl Client {
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
         let request = request.headers(self.headers.clone());
+        let Some(key) = &self.key else { return self.send_once(request).await };
+        let (again, secret) = (request.try_clone(), key.read().await?);
+        let refused = match self.send_once(self.with_secret(request, &secret)?).await {
+            Err(error) if error.kind() == ErrorKind::Unauthenticated => error,
+            sent => return sent,
+        };
+        // What the source says now matters less than the server's refusal.
+        match (again, key.read_instead_of(&secret).await) {
+            (Some(again), Ok(Some(other))) => self.send_once(self.with_secret(again, &other)?).await,
+            _ => Err(refused),
+        }
+    }
+
+    fn with_secret(&self, request: RequestBuilder, secret: &Secret) -> Result<RequestBuilder> {
+        Ok(request.header(&self.api.key.0, key_header(self.api, secret)?))
+    }
+
+    async fn send_once(&self, request: RequestBuilder) -> Result<Response> {
         let response = request.send().await.map_err(|error| self.network_error(error))?;
         if response.status().is_success() {
             return Ok(response);
@@ -203,6 +254,13 @@ fn tls(https: bool) -> Result<ClientConfig> {
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+fn key_header(api: &Api, key: &Secret) -> Result<HeaderValue> {
+    let text = Zeroizing::new([api.key.1, key.expose()].concat());
+    let mut value = header_value(api, "api_key", &text)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// A value that can stand in a header; `field` names where it was configured.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use secrecy::SecretString;
+use agentscale_core::secrets::Secret;
 use serde::Deserialize;
 
 use crate::ConnectionConfig;
@@ -14,7 +14,7 @@ pub struct OllamaConfig {
     /// The address above `/api`; `http://localhost:11434`.
     pub base_url: String,
     /// The key, for a server behind a proxy or in the cloud; none.
-    pub api_key: Option<SecretString>,
+    pub api_key: Option<Secret>,
     /// The model of requests that name none; none.
     pub model: Option<String>,
     /// The model of embedding requests that name none; none.
@@ -57,7 +57,7 @@ impl OllamaConfig {
     /// Sets the key.
     #[must_use]
     pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(SecretString::from(key.into()));
+        self.api_key = Some(Secret::new(key));
         self
     }
 

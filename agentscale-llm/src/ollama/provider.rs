@@ -5,15 +5,15 @@ use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
     LlmProvider, ModelInfo, RateLimits, Usage,
 };
+use agentscale_core::secrets::{NamedSecret, SecretSource};
 use async_trait::async_trait;
 use reqwest::Response;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
-use secrecy::ExposeSecret;
 
 use super::error::{self, OPERATION};
 use super::{LineReader, OllamaConfig, embeddings, read, request};
 use crate::decode::{Dialect, StreamDecoder};
-use crate::http::{Api, Client, header_value, model_of, read_stream};
+use crate::http::{Api, Client, model_of, read_stream};
 
 /// Calls a server that speaks Ollama's own API.
 ///
@@ -51,8 +51,23 @@ impl OllamaProvider {
     /// `invalid_input` for an address or a key that cannot stand in a request; `unavailable` where the platform has no
     /// root certificates and the address is `https`.
     pub fn new(config: &OllamaConfig) -> Result<Self> {
-        let client = Client::new(&API, &config.base_url, headers(config)?, &config.connection)?;
+        let client = Client::new(
+            &API,
+            &config.base_url,
+            HeaderMap::new(),
+            config.api_key.as_ref(),
+            &config.connection,
+        )?;
         Ok(Self { client, config: Arc::new(config.clone()) })
+    }
+
+    /// Asks `source` for the key `name` with each request in the place of [`OllamaConfig::api_key`], so that a key that is
+    /// exchanged there is exchanged for the next request. A request whose key the server does not know is sent once more
+    /// where the source has another key by then.
+    #[must_use]
+    pub fn with_key_from(mut self, source: impl SecretSource, name: impl Into<Arc<str>>) -> Self {
+        self.client = self.client.with_key(NamedSecret::new(source, name));
+        self
     }
 
     async fn post(&self, request: &CompletionRequest, model: &str, stream: bool) -> Result<Response> {
@@ -119,14 +134,5 @@ static API: Api = Api {
     error: |status, body, _| error::from_body(status, body),
     rate_limits: |_, _| RateLimits::default(),
     request_id: "x-request-id",
+    key: (AUTHORIZATION, "Bearer "),
 };
-
-fn headers(config: &OllamaConfig) -> Result<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    if let Some(key) = &config.api_key {
-        let mut value = header_value(&API, "api_key", &format!("Bearer {}", key.expose_secret()))?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-    }
-    Ok(headers)
-}

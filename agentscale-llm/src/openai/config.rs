@@ -1,7 +1,7 @@
 use std::fmt;
 
+use agentscale_core::secrets::Secret;
 use agentscale_core::{Error, ErrorKind, Result};
-use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::ConnectionConfig;
@@ -15,7 +15,7 @@ pub struct OpenAiConfig {
     /// The address above `/chat/completions`; `https://api.openai.com/v1`.
     pub base_url: String,
     /// The key; none, as local servers take none.
-    pub api_key: Option<SecretString>,
+    pub api_key: Option<Secret>,
     /// The model of requests that name none; none.
     pub model: Option<String>,
     /// The model of embedding requests that name none; none.
@@ -117,7 +117,7 @@ impl OpenAiConfig {
     /// Sets the key.
     #[must_use]
     pub fn with_api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(SecretString::from(key.into()));
+        self.api_key = Some(Secret::new(key));
         self
     }
 

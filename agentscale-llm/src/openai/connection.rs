@@ -1,7 +1,6 @@
 use agentscale_core::Result;
 use agentscale_core::llm::{EmbeddingRequest, Embeddings, Usage};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName};
-use secrecy::ExposeSecret;
 
 use super::config::{Fields, OpenAiConfig};
 use super::embeddings;
@@ -21,7 +20,13 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(config: &OpenAiConfig) -> Result<Self> {
         Ok(Self {
-            client: Client::new(&API, &config.base_url, headers(config)?, &config.connection)?,
+            client: Client::new(
+                &API,
+                &config.base_url,
+                headers(config)?,
+                config.api_key.as_ref(),
+                &config.connection,
+            )?,
             fields: config.fields(),
             model: config.model.clone(),
             embedding_model: config.embedding_model.clone(),
@@ -49,15 +54,11 @@ static API: Api = Api {
     error: |status, body, _| error::from_body(Some(status), body),
     rate_limits: |headers, _| openai_rate_limits(|name| headers.get(name)?.to_str().ok()),
     request_id: "x-request-id",
+    key: (AUTHORIZATION, "Bearer "),
 };
 
 fn headers(config: &OpenAiConfig) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
-    if let Some(key) = &config.api_key {
-        let mut value = header_value(&API, "api_key", &format!("Bearer {}", key.expose_secret()))?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-    }
     for (name, field, value) in [
         ("openai-organization", "organization", &config.organization),
         ("openai-project", "project", &config.project),

@@ -1,8 +1,11 @@
+use std::sync::Arc;
+
 use agentscale_core::Result;
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
     LlmProvider, ModelInfo,
 };
+use agentscale_core::secrets::{NamedSecret, SecretSource};
 use async_trait::async_trait;
 use reqwest::Response;
 
@@ -53,6 +56,15 @@ impl OpenAiProvider {
     /// root certificates and the address is `https`.
     pub fn new(config: &OpenAiConfig) -> Result<Self> {
         Ok(Self { connection: Connection::new(config)? })
+    }
+
+    /// Asks `source` for the key `name` with each request in the place of [`OpenAiConfig::api_key`], so that a key that is
+    /// exchanged there is exchanged for the next request. A request whose key the server does not know is sent once more
+    /// where the source has another key by then.
+    #[must_use]
+    pub fn with_key_from(mut self, source: impl SecretSource, name: impl Into<Arc<str>>) -> Self {
+        self.connection.client = self.connection.client.with_key(NamedSecret::new(source, name));
+        self
     }
 
     async fn post(&self, request: &CompletionRequest, model: &str, stream: bool) -> Result<Response> {

@@ -13,6 +13,8 @@ mod fixtures;
 mod gateway;
 #[cfg(feature = "gemini")]
 mod gemini;
+#[cfg(all(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
+mod keys;
 #[cfg(feature = "openai")]
 mod model_server;
 #[cfg(feature = "ollama")]
@@ -21,8 +23,16 @@ mod ollama;
 mod openai;
 #[cfg(all(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
 mod secrets;
-#[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
+#[cfg(any(
+    feature = "anthropic",
+    feature = "gemini",
+    feature = "ollama",
+    feature = "openai",
+    feature = "vault"
+))]
 #[allow(dead_code, reason = "no provider's tests need all of it")]
 mod server;
 mod simulated;
 mod spoilt;
+#[cfg(feature = "vault")]
+mod vault;
