@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "agentscale-runtime",
         ],
     ),
+    ("gateway_server", &["agentscale"]),
     ("xtask", &[]),
 ];
 

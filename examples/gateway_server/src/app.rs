@@ -1,0 +1,47 @@
+use agentscale::core::metrics::Metrics;
+use agentscale::core::time::{Clock, SystemClock};
+use agentscale::core::{LlmProvider, Result};
+
+use crate::auth::Keys;
+use crate::config::ServerConfig;
+use crate::demo;
+use crate::observe::ServerMetrics;
+use crate::server::Drain;
+
+/// What every request needs.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) config: ServerConfig,
+    pub(crate) provider: Box<dyn LlmProvider>,
+    pub(crate) keys: Keys,
+    pub(crate) registry: Metrics,
+    pub(crate) metrics: ServerMetrics,
+    pub(crate) drain: Drain,
+    pub(crate) clock: SystemClock,
+    /// Seconds since the Unix epoch: when models are said to have been made.
+    pub(crate) started: u64,
+}
+
+impl App {
+    /// # Errors
+    /// `invalid_input` for a configuration that cannot work.
+    pub(crate) fn new(config: ServerConfig) -> Result<Self> {
+        config.limits.check()?;
+        let (registry, clock) = (Metrics::new(), SystemClock::new());
+        Ok(Self {
+            provider: Box::new(demo::gateway(&config.simulator, &registry)?),
+            keys: Keys::new(&config.keys)?,
+            metrics: ServerMetrics::new(&registry)?,
+            registry,
+            drain: Drain::new(),
+            started: clock.unix_micros() / 1_000_000,
+            clock,
+            config,
+        })
+    }
+
+    /// Seconds since the Unix epoch.
+    pub(crate) fn unix_seconds(&self) -> u64 {
+        self.clock.unix_micros() / 1_000_000
+    }
+}

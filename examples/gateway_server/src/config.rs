@@ -1,0 +1,90 @@
+//! What the server is told. Times are in milliseconds, sizes in bytes.
+
+mod limits;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use agentscale::core::{Account, Error, ErrorKind, Priority, Result, Tenant};
+use agentscale::llm::simulated::SimulatedConfig;
+use serde::Deserialize;
+
+pub(crate) use limits::Limits;
+
+use crate::auth::KeyHash;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ServerConfig {
+    /// Where to listen; `127.0.0.1:8080`.
+    pub(crate) listen: SocketAddr,
+    /// How long the server still listens, and says that it is not ready, once the end was asked for: the time that a
+    /// balancer needs to notice; 0.
+    pub(crate) drain_delay_ms: u64,
+    /// How long open answers may take behind that; 30,000.
+    pub(crate) drain_timeout_ms: u64,
+    /// What one client may take.
+    pub(crate) limits: Limits,
+    /// Who may call.
+    pub(crate) keys: Vec<KeyConfig>,
+    /// How the simulated model behaves.
+    pub(crate) simulator: SimulatedConfig,
+}
+
+/// One API key, and who calls with it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyConfig {
+    /// Its name in logs.
+    pub(crate) name: String,
+    /// What `gateway_server hash-key` printed.
+    pub(crate) hash: KeyHash,
+    /// Whose calls these are.
+    pub(crate) tenant: Tenant,
+    /// Who pays within the tenant.
+    #[serde(default)]
+    pub(crate) account: Option<Account>,
+    /// The most urgent class that its calls may ask for; `conversation`.
+    #[serde(default)]
+    pub(crate) priority: Priority,
+    /// The models and hints that it may call; all where there is no such list.
+    #[serde(default)]
+    pub(crate) models: Option<Vec<String>>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            drain_delay_ms: 0,
+            drain_timeout_ms: 30_000,
+            limits: Limits::default(),
+            keys: Vec::new(),
+            simulator: SimulatedConfig::default(),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Reads a file of TOML.
+    ///
+    /// # Errors
+    /// `invalid_input` for a file that cannot be read or understood.
+    pub(crate) fn read(file: &Path) -> Result<Self> {
+        let unusable = || {
+            Error::new(ErrorKind::InvalidInput, "read the configuration").with_context("file", file.display())
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| unusable().with_source(error))?;
+        toml::from_str(&text).map_err(|error| unusable().with_source(error))
+    }
+
+    pub(crate) fn drain_delay(&self) -> Duration {
+        Duration::from_millis(self.drain_delay_ms)
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}

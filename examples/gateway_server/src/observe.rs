@@ -1,0 +1,80 @@
+//! What is told of each request: an id in its answer, a line in the log, a number in the metrics.
+
+use std::sync::Arc;
+
+use agentscale::core::Result;
+use agentscale::core::metrics::{Gauge, Metric, Metrics};
+use agentscale::core::time::Clock;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::api::error::Cause;
+use crate::app::App;
+use crate::auth::Principal;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// `http.server.request.duration` of OpenTelemetry's conventions.
+const DURATION: Metric =
+    Metric::new("http_server_request_duration_seconds", "time from a request's head to its answer's head")
+        .in_seconds();
+
+const CALLS: Metric =
+    Metric::new("gateway_server_calls", "calls of models under way, streams until their end included");
+
+const CONNECTIONS: Metric = Metric::new("gateway_server_connections", "open connections");
+
+/// What the server itself records.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerMetrics {
+    registry: Metrics,
+    pub(crate) calls: Gauge,
+    pub(crate) connections: Gauge,
+}
+
+impl ServerMetrics {
+    pub(crate) fn new(registry: &Metrics) -> Result<Self> {
+        Ok(Self {
+            calls: registry.gauge(&CALLS, &[])?,
+            connections: registry.gauge(&CONNECTIONS, &[])?,
+            registry: registry.clone(),
+        })
+    }
+}
+
+/// Records a request and names it.
+pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let method = request.method().clone();
+    let begun = app.clock.now();
+    let mut response = next.run(request).await;
+    let took = app.clock.now().since(begun);
+    let status = response.status();
+    let labels = [
+        ("http_request_method", method.as_str()),
+        ("http_response_status_code", status.as_str()),
+        ("http_route", route),
+    ];
+    // Methods are any word that a client likes; the registry bounds how many series there are.
+    match app.metrics.registry.histogram(&DURATION, &labels) {
+        Ok(duration) => duration.record_duration(took),
+        Err(error) => tracing::error!(%error, "record a request"),
+    }
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    let principal = response.extensions_mut().remove::<Arc<Principal>>();
+    let key = principal.as_ref().map(|principal| principal.name.as_str());
+    let cause = response.extensions_mut().remove::<Cause>();
+    let cause = cause.as_ref().map(|Cause(error)| tracing::field::display(error));
+    if status.is_server_error() {
+        tracing::warn!(id, %method, route, status = status.as_u16(), ?took, key, cause, "request");
+    } else {
+        tracing::info!(id, %method, route, status = status.as_u16(), ?took, key, cause, "request");
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    response
+}

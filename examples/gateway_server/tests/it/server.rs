@@ -1,0 +1,132 @@
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The keys of the tests. The first may do anything; the second calls the model `other` alone, and nothing urgent.
+pub(crate) const KEY: &str = "sk-test-0123456789";
+pub(crate) const NARROW_KEY: &str = "sk-narrow-0123456789";
+
+/// A server of its own; killed when the test ends.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: String,
+    folder: TempDir,
+}
+
+impl Server {
+    /// A server with the tests' keys and `config` above them.
+    pub(crate) fn start(config: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("server.toml");
+        std::fs::write(&file, format!("{config}\n{}", keys())).unwrap();
+        let mut command = Self::command();
+        command.arg("--config").arg(file);
+        Self::run(command, folder)
+    }
+
+    /// A server that nothing was told.
+    pub(crate) fn demo() -> Self {
+        Self::run(Self::command(), TempDir::new().unwrap())
+    }
+
+    pub(crate) fn command() -> Command {
+        Command::new(env!("CARGO_BIN_EXE_gateway_server"))
+    }
+
+    fn run(mut command: Command, folder: TempDir) -> Self {
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").map(str::to_owned);
+        let mut server = Self { child, address: String::new(), folder };
+        server.address = address.unwrap_or_else(|| panic!("no address: {}", server.log()));
+        server
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Asks it to end, as an operator does.
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        timeout(PATIENCE, async {
+            loop {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    return status;
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+        .expect("the server ends")
+    }
+
+    /// What a metric without labels says now.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let text =
+            crate::client::http().get(self.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
+    }
+
+    /// Waits until a metric says `value`.
+    pub(crate) async fn metric_is(&self, name: &str, value: f64) {
+        let waiting = async {
+            while self.metric(name).await != value {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{name} never was {value}"));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the server's log:\n{}", self.log());
+        }
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn keys() -> String {
+    let hash = |key: &str| format!("blake3:{}", blake3::hash(key.as_bytes()).to_hex());
+    format!(
+        r#"
+        [[keys]]
+        name = "test"
+        hash = "{}"
+        tenant = "acme"
+        account = "ci"
+        priority = "incident"
+
+        [[keys]]
+        name = "narrow"
+        hash = "{}"
+        tenant = "umbrella"
+        models = ["other"]
+        "#,
+        hash(KEY),
+        hash(NARROW_KEY)
+    )
+}
