@@ -52,6 +52,7 @@
 
 #[cfg(feature = "cache")]
 mod cached;
+mod chain;
 mod delta;
 mod memory;
 mod retention;

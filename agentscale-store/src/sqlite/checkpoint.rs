@@ -11,6 +11,7 @@ mod read;
 mod retention;
 mod segment;
 mod shared;
+mod shares;
 mod stats;
 mod tips;
 mod writer;
@@ -39,7 +40,10 @@ pub use stats::CheckpointStats;
 const SCHEMA: Schema = Schema {
     // "ASCP"
     application_id: 0x4153_4350,
-    migrations: &[include_str!("../../migrations/0001_checkpoints.sql")],
+    migrations: &[
+        include_str!("../../migrations/0001_checkpoints.sql"),
+        include_str!("../../migrations/0002_shares.sql"),
+    ],
 };
 
 /// Threads that are pruned together, at most.

@@ -28,7 +28,7 @@ async fn a_file_of_a_newer_schema_is_unsupported_and_stays_as_it_is() {
     let before = fs::read(&path).unwrap();
     let error = SqliteCheckpointStore::open(&path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert_eq!((error.context("schema_version"), error.context("known_version")), (Some("7"), Some("1")));
+    assert_eq!((error.context("schema_version"), error.context("known_version")), (Some("7"), Some("2")));
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 

@@ -11,4 +11,5 @@ mod retention;
 mod same_answers;
 mod scene;
 mod servers;
+mod shares;
 mod small_disk;

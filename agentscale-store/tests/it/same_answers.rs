@@ -12,6 +12,7 @@ use agentscale_store::{InMemoryCheckpointStore, SqliteCheckpointConfig};
 use proptest::prelude::*;
 
 use crate::scene::{open_with, thread};
+use crate::shares::rows;
 
 #[derive(Clone, Debug)]
 struct Asked {
@@ -175,6 +176,11 @@ proptest! {
                 let found = known.ask(&sqlite, &asked, true).await;
                 prop_assert_eq!(found, expected, "{:?}", asked);
             }
+            for number in 0..3 {
+                let epoch = sqlite.claim(ClaimRequest::new(name(number))).await.unwrap().epoch;
+                sqlite.delete(DeleteRequest::new(name(number), epoch)).await.unwrap();
+            }
+            prop_assert_eq!(rows(folder.path()).await, (0, 0));
             Ok(())
         })?;
     }

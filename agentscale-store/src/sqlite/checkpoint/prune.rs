@@ -22,6 +22,8 @@ const EXPIRED_TOGETHER: u32 = 1_000;
 
 /// A checkpoint as it is listed: id, version, base, when it was written, whether it is tagged, a ghost.
 type Listed = (i64, i64, i64, i64, u8, u8);
+/// Versions that others build on, the first and the last.
+type Range = (i64, i64);
 
 /// Prunes threads, of so many checkpoints at most.
 pub(super) async fn checkpoints(
@@ -34,13 +36,13 @@ pub(super) async fn checkpoints(
     let mut pruned = Pruned::default();
     let (mut ghosts, mut free) = (Vec::new(), Vec::new());
     for threads in threads.chunks(LISTED_TOGETHER) {
-        for rows in list(store, threads).await? {
+        for (rows, shared) in list(store, threads).await? {
             let mut gone = gone(&rows, policy, now);
             let left = usize::try_from(limit - pruned.checkpoints).unwrap_or(usize::MAX);
             pruned.more |= gone.len() > left;
             gone.truncate(left);
             pruned.checkpoints += gone.len() as u64;
-            split(&rows, &gone, &mut ghosts, &mut free);
+            split(&rows, &shared, &gone, &mut ghosts, &mut free);
         }
     }
     remove(store, Removal { ghosts, rows: Vec::new() }).await?;
@@ -67,7 +69,7 @@ pub(super) async fn outcomes(store: &Shared, threads: Option<&[i64]>) -> Result<
     }
 }
 
-async fn list(store: &Shared, threads: &[i64]) -> Result<Vec<Vec<Listed>>> {
+async fn list(store: &Shared, threads: &[i64]) -> Result<Vec<(Vec<Listed>, Vec<Range>)>> {
     let Reply::Listed(threads) = store.ask(Request::List(threads.to_vec()), 0).await? else {
         return Err(Reply::unexpected());
     };
@@ -94,15 +96,13 @@ fn gone(rows: &[Listed], policy: &RetentionPolicy, now: u64) -> Vec<Version> {
     leaving(candidates, policy, now)
 }
 
-/// Ids of those that leave: a kept checkpoint builds on a ghost until a newer base frees it.
-fn split(rows: &[Listed], gone: &[Version], ghosts: &mut Vec<i64>, free: &mut Vec<i64>) {
-    if gone.is_empty() {
-        return;
-    }
+/// Ids of those that leave: a kept checkpoint builds on a ghost until a newer base frees it, and a fork as long as it
+/// shares it.
+fn split(rows: &[Listed], shared: &[Range], gone: &[Version], ghosts: &mut Vec<i64>, free: &mut Vec<i64>) {
     let gone: BTreeSet<i64> = gone.iter().map(|version| version.0.cast_signed()).collect();
     let stays = |(_, version, .., ghost): &&Listed| *ghost == 0 && !gone.contains(version);
-    let needed: Vec<(i64, i64)> =
-        rows.iter().filter(stays).map(|(_, version, base, ..)| (*base, *version)).collect();
+    let built_on = rows.iter().filter(stays).map(|(_, version, base, ..)| (*base, *version));
+    let needed: Vec<Range> = built_on.chain(shared.iter().copied()).collect();
     for row in rows.iter().filter(|row| !stays(row)) {
         let (id, version, .., ghost) = row;
         let is_needed = needed.iter().any(|(base, top)| base <= version && version <= top);

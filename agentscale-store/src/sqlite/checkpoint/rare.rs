@@ -10,6 +10,7 @@ use sqlx::{Row, SqliteConnection};
 use super::names::Names;
 use super::op::{Removal, Reply, Request};
 use super::segment::{self, Segment};
+use super::shares::{self, Source};
 use super::tips::{Tip, json};
 use super::writer::{CheckpointWriter, Outcome};
 use super::{codec, read};
@@ -20,7 +21,11 @@ pub(super) async fn apply(writer: &mut CheckpointWriter, request: Request, segme
     match request {
         Request::Attempt(id) => attempt(&mut writer.connection, id).await.map(Ok),
         Request::Bury(letter) => bury(&mut writer.connection, *letter).await.map(Ok),
-        Request::Redrive(ids) => redrive(&mut writer.connection, ids).await.map(Ok),
+        Request::Redrive(ids) => {
+            // A sender may get a thread, with a number that nobody else may take.
+            writer.tips.forget_all();
+            redrive(&mut writer.connection, ids).await.map(Ok)
+        }
         Request::Fork(fork) => start_fork(writer, *fork, segment).await,
         Request::Delete(request) => delete(writer, *request, segment).await,
         Request::List(threads) => list(&mut writer.connection, &threads).await.map(Ok),
@@ -115,8 +120,10 @@ async fn redrive(connection: &mut SqliteConnection, ids: Vec<MessageId>) -> Resu
     Ok(Reply::Redriven(entries))
 }
 
+/// The fork's first checkpoint writes nothing and shares the deltas of its source, whose bytes its chain goes on
+/// counting.
 async fn start_fork(writer: &mut CheckpointWriter, request: ForkRequest, segment: &mut Segment) -> Outcome {
-    let source = match read::checkpoint(&mut writer.connection, &request.from, request.at).await {
+    let source = match Source::read(&mut writer.connection, &request.from, request.at).await {
         Ok(Some(source)) => source,
         Ok(None) => return Ok(Err(fork_error(ErrorKind::NotFound, &request.from))),
         Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Err(error)),
@@ -127,54 +134,84 @@ async fn start_fork(writer: &mut CheckpointWriter, request: ForkRequest, segment
         Some(tip) => tip,
         None => Tip::new(writer.tips.new_id(&mut writer.connection).await?),
     };
+    let fields = if source.can_be_shared() {
+        (tip.base_bytes, tip.chain_bytes, tip.names) =
+            (source.base_bytes, source.chain_bytes, Names::UNKNOWN);
+        Vec::new()
+    } else {
+        let whole = match read::checkpoint(&mut writer.connection, &request.from, request.at).await {
+            Ok(whole) => whole.map(|whole| whole.fields).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Err(error)),
+            Err(error) => return Err(error),
+        };
+        tip.names = Names::of(&whole);
+        codec::whole(&whole)
+    };
+    let delta = codec::encode(&fields);
+    if !source.can_be_shared() {
+        tip.base_bytes = i64::try_from(delta.len()).unwrap_or(i64::MAX);
+        tip.chain_bytes = tip.base_bytes;
+    }
+    (tip.version, tip.base) = (Version(1), Version(1));
     let now = writer.clock.unix_micros();
-    let delta = codec::encode(&codec::whole(&source.fields));
-    tip.version = Version(1);
-    tip.names = Names::of(&source.fields);
-    tip.base = Version(1);
-    tip.base_bytes = i64::try_from(delta.len()).unwrap_or(i64::MAX);
-    tip.chain_bytes = tip.base_bytes;
     let id = CommitId(*MessageId::new(now).as_uuid());
-    let origin = CheckpointOrigin::Fork { from: request.from, version: source.info.version };
+    let origin = CheckpointOrigin::Fork { from: request.from, version: source.version() };
     let mut row = Commit::new(id, request.to.clone(), tip.epoch, Version(0), source.info.header.clone());
     row.stamp = source.info.stamp;
+    writer.counters.payload(&delta);
     segment.claim(&request.to, &tip)?;
     segment.checkpoint(&row, segment::Version { tip: &tip, delta, origin: Some(json(&origin)) }, now)?;
-    let (header, stamp) = (source.info.header, source.info.stamp);
-    let info = CheckpointInfo::new(request.to.clone(), tip.version, id, tip.epoch, header, stamp)
+    if source.can_be_shared() {
+        segment.write(&mut writer.connection).await?;
+        source.share_with(&mut writer.connection, tip.id).await?;
+    }
+    let info = CheckpointInfo::new(request.to.clone(), tip.version, id, tip.epoch, row.header, row.stamp)
         .with_origin(origin);
     writer.tips.put(request.to, tip);
     Ok(Ok(Reply::Forked(Box::new(info))))
 }
 
 async fn delete(writer: &mut CheckpointWriter, request: DeleteRequest, segment: &mut Segment) -> Outcome {
+    let failed = || map_error("delete thread");
     let Some(tip) = writer.tips.tip(&request.thread).filter(|tip| tip.epoch == request.epoch) else {
         return Ok(Err(fenced("delete thread", &request.thread)));
     };
+    let is_shared = shares::are_taken_of(&mut writer.connection, tip.id).await?;
+    let number = if is_shared { writer.tips.new_id(&mut writer.connection).await? } else { tip.id };
     for statement in [
-        "DELETE FROM checkpoints WHERE thread = ?1",
         "DELETE FROM outcomes WHERE thread = ?1",
         "DELETE FROM steps WHERE thread = ?1",
         "DELETE FROM outbox WHERE thread = ?1",
-        "UPDATE threads SET deleted = 1 WHERE id = ?1",
+        // What forks share stays under the old number; the rows that they do not are removed below.
+        "UPDATE checkpoints SET ghost = 1 WHERE thread = ?1 AND NOT ghost AND EXISTS \
+           (SELECT 1 FROM shares WHERE source = ?1)",
+        "UPDATE threads SET deleted = 1, id = ?2 WHERE id = ?1",
     ] {
         sqlx::query(statement)
             .bind(tip.id)
+            .bind(number)
             .execute(&mut writer.connection)
             .await
-            .map_err(map_error("delete thread"))?;
+            .map_err(failed())?;
     }
+    let rows = sqlx::query_scalar("SELECT id FROM checkpoints WHERE thread = ?1")
+        .bind(tip.id)
+        .fetch_all(&mut writer.connection)
+        .await
+        .map_err(failed())?;
+    shares::remove(&mut writer.connection, rows).await?;
     segment.forget(tip.id);
-    writer.tips.put(request.thread, Tip::empty(tip.id, tip.epoch));
+    writer.tips.put(request.thread, Tip::empty(number, tip.epoch));
     Ok(Ok(Reply::Done))
 }
 
-/// The checkpoints of each thread, newest first.
+/// The checkpoints of each thread, newest first, and the versions that forks share.
 async fn list(connection: &mut SqliteConnection, threads: &[i64]) -> Result<Reply> {
     // One row a thread instead of one a checkpoint: each row crosses a channel to sqlx's thread.
     let listed: Vec<String> = sqlx::query_scalar(
-        "SELECT json_group_array(json_array(c.id, version, base, written, tags IS NOT NULL, ghost) \
-           ORDER BY version DESC) \
+        "SELECT json_array(json_group_array(json_array(c.id, version, base, written, tags IS NOT NULL, ghost) \
+             ORDER BY version DESC), \
+           (SELECT json_group_array(json_array(first, last)) FROM shares WHERE source = c.thread)) \
          FROM json_each(?1) j CROSS JOIN checkpoints c ON c.thread = j.value GROUP BY c.thread",
     )
     .bind(json(&threads))
@@ -184,17 +221,16 @@ async fn list(connection: &mut SqliteConnection, threads: &[i64]) -> Result<Repl
     Ok(Reply::Listed(listed))
 }
 
+/// What a fork has come to share since it was listed is left as it is.
 async fn remove(connection: &mut SqliteConnection, removal: Removal) -> Result<Reply> {
     let mut removed = 0;
-    for (statement, ids) in [
-        ("UPDATE checkpoints SET ghost = 1 WHERE id IN (SELECT value FROM json_each(?1))", removal.ghosts),
-        ("DELETE FROM checkpoints WHERE id IN (SELECT value FROM json_each(?1))", removal.rows),
-    ] {
-        if !ids.is_empty() {
-            let done = sqlx::query(statement).bind(json(&ids)).execute(&mut *connection).await;
-            removed += done.map_err(map_error("prune"))?.rows_affected();
-        }
+    if !removal.ghosts.is_empty() {
+        let ghosts =
+            sqlx::query("UPDATE checkpoints SET ghost = 1 WHERE id IN (SELECT value FROM json_each(?1))");
+        let done = ghosts.bind(json(&removal.ghosts)).execute(&mut *connection).await;
+        removed += done.map_err(map_error("prune"))?.rows_affected();
     }
+    removed += shares::remove(connection, removal.rows).await?;
     Ok(Reply::Removed(removed))
 }
 

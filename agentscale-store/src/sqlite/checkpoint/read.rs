@@ -26,7 +26,10 @@ macro_rules! info_columns {
     };
 }
 
-/// Reads a checkpoint with the deltas that it builds on, by one statement and so of one moment.
+pub(super) use info_columns;
+
+/// Reads a checkpoint with the deltas that it builds on, those of other threads first that its base shares: by one
+/// statement, and so of one moment.
 pub(super) async fn checkpoint(
     executor: impl SqliteExecutor<'_>,
     thread: &AgentId,
@@ -41,11 +44,15 @@ pub(super) async fn checkpoint(
         "WITH target AS MATERIALIZED (SELECT c.thread, c.version, c.base FROM threads t \
            JOIN checkpoints c ON c.thread = t.id AND NOT c.ghost \
              AND c.version = coalesce(?4, (SELECT max(version) FROM checkpoints WHERE thread = t.id)) \
-           WHERE t.tenant = ?1 AND t.type = ?2 AND t.key = ?3) \
+           WHERE t.tenant = ?1 AND t.type = ?2 AND t.key = ?3), \
+         part AS MATERIALIZED (SELECT s.place, s.source AS thread, s.first, s.last FROM target \
+           JOIN checkpoints b ON b.thread = target.thread AND b.version = target.base \
+           JOIN shares s ON s.checkpoint = b.id \
+           UNION ALL SELECT 1000, thread, base, version FROM target) \
          SELECT ",
         info_columns!(),
-        ", c.delta, target.base FROM target CROSS JOIN checkpoints c \
-         ON c.thread = target.thread AND c.version BETWEEN target.base AND target.version ORDER BY c.version"
+        ", c.delta, (SELECT sum(last - first + 1) FROM part) FROM part CROSS JOIN checkpoints c \
+         ON c.thread = part.thread AND c.version BETWEEN part.first AND part.last ORDER BY part.place, c.version"
     ))
     .bind(thread.tenant.as_str())
     .bind(thread.agent_type.as_str())
@@ -57,8 +64,8 @@ pub(super) async fn checkpoint(
     let Some(last) = rows.last() else { return Ok(None) };
     let corrupt = |error: Error| error.with_context("thread", thread);
     let info = info(last, thread).map_err(corrupt)?;
-    let base: i64 = last.try_get(11).map_err(failed())?;
-    if info.version.0.checked_sub(base.cast_unsigned()) != Some(rows.len() as u64 - 1) {
+    let deltas: i64 = last.try_get(11).map_err(failed())?;
+    if deltas.cast_unsigned() != rows.len() as u64 {
         return Err(corrupt(Error::new(ErrorKind::Corrupt, "load checkpoint"))
             .with_context("version", info.version.0));
     }
@@ -251,7 +258,7 @@ fn thread(row: &SqliteRow, query: &ThreadQuery) -> Result<ThreadInfo> {
     Ok(ThreadInfo::new(id, epoch, Version(number(4)?), Stamp::from_parts(number(5)?, number(6)?)))
 }
 
-fn info(row: &SqliteRow, thread: &AgentId) -> Result<CheckpointInfo> {
+pub(super) fn info(row: &SqliteRow, thread: &AgentId) -> Result<CheckpointInfo> {
     let failed = || map_error("read checkpoint");
     let number = |column: usize| -> Result<u64> {
         Ok(row.try_get::<i64, _>(column).map_err(failed())?.cast_unsigned())

@@ -15,6 +15,9 @@ pub struct CheckpointStats {
     pub batches: u64,
     /// Transactions that were synced to the device before they were acknowledged.
     pub syncs: u64,
+    /// Bytes of states and of their changes that were handed to the database, whole states included that a long chain
+    /// of changes made necessary.
+    pub payload_bytes: u64,
 }
 
 impl CheckpointStats {
@@ -29,6 +32,7 @@ pub(super) struct Counters {
     commits: AtomicU64,
     batches: AtomicU64,
     syncs: AtomicU64,
+    payload_bytes: AtomicU64,
 }
 
 impl Counters {
@@ -39,11 +43,16 @@ impl Counters {
         self.syncs.fetch_add(u64::from(level == Durability::Disk), Ordering::Relaxed);
     }
 
+    pub(super) fn payload(&self, delta: &[u8]) {
+        self.payload_bytes.fetch_add(delta.len() as u64, Ordering::Relaxed);
+    }
+
     pub(super) fn stats(&self) -> CheckpointStats {
         CheckpointStats {
             commits: self.commits.load(Ordering::Relaxed),
             batches: self.batches.load(Ordering::Relaxed),
             syncs: self.syncs.load(Ordering::Relaxed),
+            payload_bytes: self.payload_bytes.load(Ordering::Relaxed),
         }
     }
 }

@@ -14,12 +14,9 @@ use super::segment::{self, Segment};
 use super::stats::Counters;
 use super::tips::{Tip, Tips, json};
 use super::{codec, rare, read};
-use crate::delta;
 use crate::memory::{SETTLED, conflict, fenced};
 use crate::sqlite::{Batch, map_error};
-
-/// A chain of deltas may be this much larger than the state that it starts from.
-const SLACK_BYTES: i64 = 64 << 10;
+use crate::{chain, delta};
 
 /// Writes batches of operations, one transaction each.
 #[derive(Debug)]
@@ -302,6 +299,7 @@ impl CheckpointWriter {
         }
         tip.version = version;
         let now = self.clock.unix_micros();
+        self.counters.payload(&delta);
         segment.checkpoint(&commit, segment::Version { tip: &tip, delta, origin: None }, now)?;
         segment.effects(tip.id, &mut commit, now)?;
         self.changed = true;
@@ -323,12 +321,12 @@ impl CheckpointWriter {
     ) -> Result<Result<()>> {
         let bytes = length(delta);
         let is_whole = tip.names.are_all_replaced_by(&commit.fields);
-        let chain = if is_whole { bytes } else { tip.chain_bytes + bytes };
-        let is_long = chain - tip.base_bytes > tip.base_bytes.max(SLACK_BYTES);
-        let may_be_too_large = chain > i64::try_from(self.limits.state_bytes).unwrap_or(i64::MAX);
+        let chain_bytes = if is_whole { bytes } else { tip.chain_bytes + bytes };
+        let is_long = chain::is_long(tip.base_bytes, chain_bytes);
+        let may_be_too_large = chain_bytes > i64::try_from(self.limits.state_bytes).unwrap_or(i64::MAX);
         tip.names = std::mem::replace(&mut tip.names, Names::UNKNOWN).after(&commit.fields);
         if !is_whole && !is_long && !may_be_too_large {
-            tip.chain_bytes = chain;
+            tip.chain_bytes = chain_bytes;
             return Ok(Ok(()));
         }
         if !is_whole || may_be_too_large {
