@@ -41,11 +41,12 @@ async fn delete(store: &SqliteCheckpointStore, key: &str) {
 /// The rows of checkpoints, and those that say what forks share.
 pub(crate) async fn rows(folder: &Path) -> (i64, i64) {
     let path = folder.join("checkpoints.db");
-    let mut file = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    let mut file =
+        SqliteConnection::connect(path.to_str().expect("the file is read")).await.expect("the file is read");
     sqlx::query_as("SELECT (SELECT count(*) FROM checkpoints), (SELECT count(*) FROM shares)")
         .fetch_one(&mut file)
         .await
-        .unwrap()
+        .expect("the file is read")
 }
 
 /// By each turn up to the thousandth, beyond what is too little for a whole state.
