@@ -7,11 +7,14 @@ mod call;
 mod config;
 mod desk;
 mod estimate;
+mod health;
 mod key;
 mod limits;
 mod line;
 mod pool;
+mod probe;
 mod queue;
+mod race;
 mod reservation;
 mod route;
 mod stream;
@@ -39,6 +42,7 @@ pub use pool::KeyChoice;
 use call::Call;
 use desk::Desk;
 use estimate::Estimates;
+use health::Awaited;
 use line::Line;
 use queue::Pending;
 use table::Table;
@@ -157,7 +161,7 @@ impl LlmProvider for Gateway {
     async fn complete(&self, mut request: CompletionRequest) -> Result<Completion> {
         let mut call = Call::to_answer(&self.shared, &request)?;
         loop {
-            let answered = call.answered(|to| {
+            let answered = call.answered(Awaited::Answer, |to| {
                 let request = to.request(&mut request);
                 Box::pin(async move { to.provider.complete(request).await })
             });
@@ -177,7 +181,7 @@ impl LlmProvider for Gateway {
 
     async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {
         let mut call = Call::to_embed(&self.shared, &request)?;
-        let answered = call.answered(|to| {
+        let answered = call.answered(Awaited::Vectors, |to| {
             let request = request.clone().with_model(to.model);
             Box::pin(async move { to.provider.embed(request).await })
         });

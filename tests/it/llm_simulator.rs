@@ -8,6 +8,8 @@ mod conformance;
 mod connections;
 #[cfg(all(feature = "llm-anthropic", feature = "llm-gemini"))]
 mod conversations;
+#[cfg(feature = "llm-openai")]
+mod failover;
 mod faults;
 mod gemini;
 mod limits;

@@ -1,14 +1,13 @@
 use std::collections::{HashMap, HashSet};
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-use agentscale_core::layers::{CircuitBreaker, CircuitBreakerConfig, CircuitTrip, ConsecutiveFailures};
 use agentscale_core::llm::LlmProvider;
 use agentscale_core::metrics::Metrics;
 use agentscale_core::time::{Clock, SystemClock};
 use agentscale_core::{Error, ErrorKind, Result, Tenant};
 
+use super::health::Health;
 use super::key::{Key, Quota};
 use super::pool::{Allowed, Pool};
 use super::route::{Route, Target};
@@ -201,18 +200,11 @@ impl KeyPool {
             }
             keys.push((Arc::new(key), allowed));
         }
-        let failures = NonZeroU16::new(config.failures_to_leave).unwrap_or(NonZeroU16::MIN);
-        let trip = ConsecutiveFailures { failures, ..ConsecutiveFailures::default() };
-        let breaker = CircuitBreakerConfig {
-            trip: CircuitTrip::ConsecutiveFailures(trip),
-            open_for: Duration::from_millis(config.probe_every_ms),
-            ..CircuitBreakerConfig::default()
+        let health = match before {
+            Some(before) => Arc::clone(before.health()),
+            None => Arc::new(Health::new(&self.name, config, clock)?),
         };
-        let breaker = match before {
-            Some(before) => before.breaker().clone(),
-            None => CircuitBreaker::new(self.name, breaker, Arc::clone(clock))?,
-        };
-        Ok(Pool::new(keys, self.choice, breaker))
+        Ok(Pool::new(keys, self.choice, health))
     }
 }
 

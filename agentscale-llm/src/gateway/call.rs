@@ -7,14 +7,14 @@ use agentscale_core::llm::{
 use agentscale_core::time::Monotonic;
 use agentscale_core::{Error, ErrorKind, Result, Retry};
 
-use futures::future::BoxFuture;
-
 use super::Shared;
 use super::affinity::affinity;
+use super::health::{Awaited, Health};
 use super::key::Tokens;
+use super::probe::Probe;
 use super::queue::Standing;
 use super::reservation::{Reservation, Rest};
-use super::route::{AsksFor, Placed, Route, Target, Tried, Wish};
+use super::route::{AsksFor, Overflow, Placed, Route, Target, Tried, Wish};
 use super::table::Table;
 use super::telemetry::{Operation, TargetMetrics};
 use super::verdict::{Verdict, judge};
@@ -40,6 +40,7 @@ pub(crate) struct Call {
 pub(crate) struct Attempt {
     target: usize,
     pub(super) reservation: Reservation,
+    awaited: Awaited,
     sent_at: Monotonic,
 }
 
@@ -125,22 +126,8 @@ impl Call {
         self
     }
 
-    /// The answer of the first attempt that gives one, with the attempt; `send` makes one.
-    pub(super) async fn answered<T>(
-        &mut self,
-        mut send: impl FnMut(To<'_>) -> BoxFuture<'static, Result<T>>,
-    ) -> Result<(T, Attempt)> {
-        loop {
-            let attempt = self.place().await?;
-            match send(self.to(&attempt)).await {
-                Ok(answer) => return Ok((answer, attempt)),
-                Err(error) => self.fail(attempt, error)?,
-            }
-        }
-    }
-
     /// The next attempt, counted as sent. Where there is no place for it, the error of the last.
-    async fn place(&mut self) -> Result<Attempt> {
+    pub(super) async fn place(&mut self, awaited: Awaited) -> Result<Attempt> {
         if self.attempts >= self.table.config.max_attempts
             && let Some(failed) = self.failed.take()
         {
@@ -148,20 +135,44 @@ impl Call {
         }
         let placed = self.shared.place(&self.route, &self.wish, &self.tried, self.standing).await;
         match (placed, self.failed.take()) {
-            (Ok(placed), _) => Ok(self.begin(placed)),
+            (Ok(placed), _) => Ok(self.begin(placed, awaited)),
             (Err(_), Some(failed)) => Err(failed),
             (Err(error), None) => Err(error),
         }
     }
 
-    fn begin(&mut self, placed: Placed) -> Attempt {
+    /// Another attempt while `first` has no answer: at another target, else by another key of the same.
+    pub(super) fn place_beside(&mut self, first: &Attempt) -> Option<Attempt> {
+        if self.attempts >= self.table.config.max_attempts {
+            return None;
+        }
+        let place = |tried: &Tried| self.route.place(&self.wish, tried, Overflow::Closed, &self.shared.desk);
+        let mut elsewhere = self.tried.clone();
+        elsewhere.targets.push(first.target);
+        let placed = place(&elsewhere).or_else(|_| {
+            elsewhere.targets.pop();
+            elsewhere.keys.push(Arc::clone(first.reservation.key().id()));
+            place(&elsewhere)
+        });
+        Some(self.begin(placed.ok()?, first.awaited))
+    }
+
+    fn begin(&mut self, placed: Placed, awaited: Awaited) -> Attempt {
         let Placed { target, mut reservation } = placed;
         reservation.send();
         self.attempts += 1;
-        Attempt { target, reservation, sent_at: self.shared.desk.now() }
+        let sent_at = self.route.targets[target].pool.health().begin(awaited);
+        Attempt { target, reservation, awaited, sent_at }
     }
 
-    fn to(&self, attempt: &Attempt) -> To<'_> {
+    /// How long `attempt` may be silent before another is made beside it.
+    pub(super) fn patience(&self, attempt: &Attempt) -> Duration {
+        let config = &self.table.config;
+        let [least, first] = [config.patience_ms, config.first_patience_ms].map(Duration::from_millis);
+        self.health_of(attempt).patience(attempt.awaited, least, first)
+    }
+
+    pub(super) fn to(&self, attempt: &Attempt) -> To<'_> {
         let route = &self.route;
         To {
             provider: Arc::clone(attempt.reservation.key().provider()),
@@ -198,25 +209,38 @@ impl Call {
         self.shared.estimates.learn(self.wish.tenant.as_ref(), &self.route.model, self.input_bytes, usage);
     }
 
+    /// What the attempt waited for is there.
+    pub(super) fn tell_answered(&self, attempt: &Attempt) {
+        self.health_of(attempt).answered(attempt.awaited, attempt.sent_at);
+    }
+
+    /// Another attempt, which began later, has its answer sooner.
+    pub(super) fn overtaken(&self, attempt: Attempt) {
+        let error = Error::new(ErrorKind::DeadlineExceeded, "wait for an answer");
+        self.give_up(attempt, &error);
+    }
+
     /// An attempt failed: gives the error back where the call ends with it, wherever else it could be sent.
-    fn fail(&mut self, attempt: Attempt, error: Error) -> Result<()> {
+    pub(super) fn fail(&mut self, attempt: Attempt, error: Error) -> Result<()> {
         let verdict = judge(&error, &self.table.config);
-        self.metrics_of(&attempt).failed(self.operation(), self.since_sent(&attempt), &error);
-        let Attempt { target, reservation, .. } = attempt;
-        match verdict {
-            Verdict::Return => reservation.refuse(Rest::None),
-            Verdict::NextKey(rest) => {
-                self.tried.keys.push(Arc::clone(reservation.key().id()));
-                reservation.refuse(rest);
-            }
-            Verdict::NextProvider => {
-                self.tried.targets.push(target);
-                reservation.fail();
-            }
-            Verdict::NextTarget => {
-                self.tried.targets.push(target);
-                reservation.refuse(Rest::None);
-            }
+        if verdict == Verdict::NextProvider {
+            self.tried.targets.push(attempt.target);
+            self.give_up(attempt, &error);
+        } else {
+            self.record_failure(&attempt, &error);
+            let Attempt { target, reservation, .. } = attempt;
+            let rest = match verdict {
+                Verdict::NextKey(rest) => {
+                    self.tried.keys.push(Arc::clone(reservation.key().id()));
+                    rest
+                }
+                Verdict::NextTarget => {
+                    self.tried.targets.push(target);
+                    Rest::None
+                }
+                Verdict::NextProvider | Verdict::Return => Rest::None,
+            };
+            reservation.refuse(rest);
         }
         let error = self.tell(error);
         if verdict == Verdict::Return {
@@ -231,10 +255,34 @@ impl Call {
         self.metrics_of(attempt).first_chunk(self.since_sent(attempt));
     }
 
-    /// A streamed answer broke off behind what was shown.
+    /// A streamed answer broke off behind what was shown: what had come is booked.
     pub(super) fn break_off(&self, attempt: Attempt, error: &Error) {
-        self.metrics_of(&attempt).failed(self.operation(), self.since_sent(&attempt), error);
+        match judge(error, &self.table.config) {
+            Verdict::NextProvider => self.give_up(attempt, error),
+            _ => self.record_failure(&attempt, error),
+        }
+    }
+
+    /// It was the provider's trouble.
+    fn give_up(&self, attempt: Attempt, error: &Error) {
+        self.record_failure(&attempt, error);
+        let target = &self.route.targets[attempt.target];
         attempt.reservation.fail();
+        let probe = Probe { model: target.model.clone(), asks_for: self.wish.asks_for };
+        target.pool.health().watch(&self.shared, probe);
+    }
+
+    /// How long a streamed answer may stand still.
+    pub(super) fn max_silence(&self) -> Duration {
+        Duration::from_millis(self.table.config.max_silence_ms)
+    }
+
+    fn record_failure(&self, attempt: &Attempt, error: &Error) {
+        self.metrics_of(attempt).failed(self.operation(), self.since_sent(attempt), error);
+    }
+
+    fn health_of(&self, attempt: &Attempt) -> &Health {
+        self.route.targets[attempt.target].pool.health()
     }
 
     fn metrics_of(&self, attempt: &Attempt) -> &TargetMetrics {

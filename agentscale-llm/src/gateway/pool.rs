@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agentscale_core::Tenant;
-use agentscale_core::layers::CircuitBreaker;
 use agentscale_core::time::Monotonic;
 use serde::{Deserialize, Serialize};
 
 use super::affinity::jump;
 use super::desk::Desk;
+use super::health::Health;
 use super::key::{Key, Tokens};
 use super::reservation::Reservation;
 
@@ -23,7 +23,7 @@ pub(crate) struct Pool {
     own: HashMap<Tenant, Vec<usize>>,
     choice: KeyChoice,
     next: AtomicUsize,
-    breaker: CircuitBreaker,
+    health: Arc<Health>,
 }
 
 /// How a pool chooses among the keys that have room.
@@ -63,7 +63,7 @@ pub(crate) enum NoKey {
 }
 
 impl Pool {
-    pub(crate) fn new(keys: Vec<(Arc<Key>, Allowed)>, choice: KeyChoice, breaker: CircuitBreaker) -> Self {
+    pub(crate) fn new(keys: Vec<(Arc<Key>, Allowed)>, choice: KeyChoice, health: Arc<Health>) -> Self {
         let (mut common, mut own) = (Vec::new(), HashMap::<_, Vec<_>>::new());
         for (place, (_, allowed)) in keys.iter().enumerate() {
             match allowed {
@@ -74,11 +74,11 @@ impl Pool {
             }
         }
         let keys = keys.into_iter().map(|(key, _)| key).collect();
-        Self { keys, common, own, choice, next: AtomicUsize::new(0), breaker }
+        Self { keys, common, own, choice, next: AtomicUsize::new(0), health }
     }
 
-    pub(crate) fn breaker(&self) -> &CircuitBreaker {
-        &self.breaker
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     pub(crate) fn keys(&self) -> &[Arc<Key>] {
@@ -105,7 +105,7 @@ impl Pool {
             return Err(NoKey::NoneServes);
         }
         let now = desk.now();
-        let permit = self.breaker.try_acquire().map_err(|refused| NoKey::NoRoom(refused.retry_after()))?;
+        let permit = self.health.enter().map_err(NoKey::NoRoom)?;
         let mut no_key = NoKey::NoneServes;
         let first = self.first(eligible, affinity, now);
         for key in eligible.starting_at(first).filter(|key| !spent.contains(key.id())) {
@@ -113,7 +113,7 @@ impl Pool {
                 Some(left) => Some(left),
                 None => match key.quota().take(tokens, now) {
                     Ok(taken) => {
-                        return Ok(Reservation::new(Arc::clone(key), Arc::clone(desk), permit, taken));
+                        return Ok(Reservation::new(Arc::clone(key), Arc::clone(desk), Some(permit), taken));
                     }
                     Err(wait) => wait,
                 },

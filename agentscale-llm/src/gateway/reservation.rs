@@ -35,8 +35,9 @@ enum State {
 }
 
 impl Reservation {
-    pub(super) fn new(key: Arc<Key>, desk: Arc<Desk>, permit: Permit, taken: Taken) -> Self {
-        Self { key, desk, permit: Some(permit), taken, state: State::Held }
+    /// What was `taken` of a key's limits, by a call that its circuit let through; by a probe without.
+    pub(super) fn new(key: Arc<Key>, desk: Arc<Desk>, permit: Option<Permit>, taken: Taken) -> Self {
+        Self { key, desk, permit, taken, state: State::Held }
     }
 
     pub(crate) fn key(&self) -> &Arc<Key> {

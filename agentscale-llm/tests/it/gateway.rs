@@ -2,6 +2,7 @@
 
 mod copies;
 mod failover;
+mod health;
 mod limits;
 mod line;
 mod names;

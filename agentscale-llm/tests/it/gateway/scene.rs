@@ -1,12 +1,17 @@
+use std::fmt;
 use std::sync::Arc;
 
-use agentscale_core::llm::{CallContext, CompletionRequest, LlmProvider, Message};
+use agentscale_core::llm::{
+    CallContext, Completion, CompletionRequest, CompletionStream, LlmCapabilities, LlmProvider, Message,
+    ModelInfo,
+};
 use agentscale_core::testkit::ScriptedProvider;
 use agentscale_core::time::PausedClock;
-use agentscale_core::{Error, ErrorKind, Priority, Tenant};
+use agentscale_core::{Error, ErrorKind, Priority, Result, Tenant};
 use agentscale_llm::gateway::{
     Gateway, GatewayBuilder, GatewayConfig, GatewayModel, KeyLimits, KeyPool, ProviderKey,
 };
+use async_trait::async_trait;
 
 pub(crate) fn tenant(name: &str) -> Tenant {
     Tenant::new(name).unwrap()
@@ -61,4 +66,32 @@ pub(crate) fn failing(kind: ErrorKind) -> ScriptedProvider {
 
 pub(crate) fn calls(provider: &ScriptedProvider) -> usize {
     provider.requests().len()
+}
+
+/// Answers with the streams that it makes.
+pub(crate) struct Streaming<F>(pub(crate) F);
+
+impl<F> fmt::Debug for Streaming<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<F: Fn(CompletionRequest) -> CompletionStream + Send + Sync + 'static> LlmProvider for Streaming<F> {
+    fn capabilities(&self) -> LlmCapabilities {
+        LlmCapabilities::new()
+    }
+
+    fn models(&self) -> Vec<ModelInfo> {
+        Vec::new()
+    }
+
+    async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
+        (self.0)(request).collect().await
+    }
+
+    async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
+        Ok((self.0)(request))
+    }
 }
