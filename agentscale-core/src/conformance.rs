@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod checkpoint;
 pub mod knowledge;
+pub mod lease;
 pub mod llm;
 pub mod secrets;
 pub mod transport;

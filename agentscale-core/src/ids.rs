@@ -96,6 +96,14 @@ names! {
     AgentKey: "agent key";
     /// A topic of events.
     Topic: "topic";
+    /// What sort of thing a lease is for, such as `deployment`.
+    LeaseKind: "lease kind";
+    /// Names one lease among those of its tenant and kind.
+    LeaseName: "lease name";
+    /// Who holds a lease, as people and logs shall read it, such as a host and a process.
+    LeaseHolder: "lease holder";
+    /// What a lease is held for, as whoever is refused shall read it, such as `release 1.4.2`.
+    LeaseNote: "lease note";
     /// Chosen by a caller so that a repeated request has its effect once.
     IdempotencyKey: "idempotency key";
 }

@@ -43,6 +43,7 @@ mod ids;
 mod json;
 pub mod knowledge;
 pub mod layers;
+pub mod lease;
 pub mod llm;
 mod message;
 pub mod metrics;
@@ -61,6 +62,7 @@ pub use error::{Error, ErrorKind, Result, Retry, WireError};
 pub use ids::{Account, AgentId, AgentKey, AgentType, IdempotencyKey, MAX_NAME_BYTES, Tenant, Topic};
 pub use json::Json;
 pub use knowledge::{Embedder, KnowledgeClient};
+pub use lease::LeaseStore;
 pub use llm::{LlmProvider, LlmProviderExt};
 pub use message::{
     Address, AgentMessage, Body, CallChain, ContentType, Deadline, Destination, Envelope, MessageId,

@@ -42,6 +42,9 @@
 //! | [`SqliteCheckpointStore`] | kill -9; loss of power at *disk* | *buffered*, *process*, *disk* | processes of one machine |
 //! | [`InMemoryCheckpointStore`] | nothing | *buffered*, *process* | clones |
 //!
+//! [`SqliteLeaseStore`] and [`InMemoryLeaseStore`] keep leases ([`LeaseStore`](agentscale_core::LeaseStore)): one holder at
+//! a time of whatever they are named for.
+//!
 //! What stands around a store, each a `CheckpointStore` itself:
 //!
 //! | decorator | feature | what for |
@@ -54,6 +57,7 @@
 mod cached;
 mod chain;
 mod delta;
+mod lease;
 mod memory;
 mod retention;
 pub mod sqlite;
@@ -61,6 +65,12 @@ mod stores;
 
 #[cfg(feature = "cache")]
 pub use cached::{CachedCheckpointStore, CheckpointCacheConfig, CheckpointCacheStats};
+pub use lease::InMemoryLeaseStore;
 pub use memory::InMemoryCheckpointStore;
 pub use sqlite::checkpoint::{CheckpointStats, SqliteCheckpointConfig, SqliteCheckpointStore};
+pub use sqlite::lease::SqliteLeaseStore;
 pub use stores::Stores;
+
+#[doc = include_str!("../../docs/state.md")]
+#[cfg(doctest)]
+struct StateChapter;

@@ -3,6 +3,7 @@
 pub(crate) mod checkpoint;
 mod error;
 mod group;
+pub(crate) mod lease;
 mod migrate;
 mod open;
 mod rows;

@@ -6,6 +6,7 @@ mod conformance;
 mod durability;
 mod faults;
 mod files;
+mod leases;
 mod processes;
 mod retention;
 mod same_answers;

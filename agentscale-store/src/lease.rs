@@ -1,0 +1,7 @@
+//! The rules of leases, without a place to keep them.
+
+mod memory;
+mod record;
+
+pub use memory::InMemoryLeaseStore;
+pub(crate) use record::{Held, Record};
