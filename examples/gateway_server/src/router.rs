@@ -6,7 +6,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::api::error::ApiError;
-use crate::api::{chat, embeddings, models};
+use crate::api::{chat, embeddings, models, responses};
 use crate::app::App;
 use crate::{auth, observe, ops};
 
@@ -14,6 +14,7 @@ use crate::{auth, observe, ops};
 pub(crate) fn router(app: Arc<App>) -> Router {
     let keyed = Router::new()
         .route("/v1/chat/completions", post(chat::create))
+        .route("/v1/responses", post(responses::create))
         .route("/v1/embeddings", post(embeddings::create))
         .route("/v1/models", get(models::list))
         // The names of models may have slashes.

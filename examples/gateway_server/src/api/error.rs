@@ -165,6 +165,10 @@ impl ApiError {
         self.code.unwrap_or("server_error")
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// What stands behind it, for the log.
     pub(crate) fn cause(&self) -> Option<&Error> {
         self.cause.as_ref()

@@ -43,6 +43,14 @@ impl EventText {
         self.0.extend_from_slice(b"\n\n");
     }
 
+    /// An event with a name.
+    pub(crate) fn named<T: Serialize + ?Sized>(&mut self, name: &str, data: &T) {
+        self.raw("event: ");
+        self.raw(name);
+        self.raw("\n");
+        self.data(data);
+    }
+
     /// Text as it stands.
     pub(crate) fn raw(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());

@@ -12,6 +12,7 @@ use crate::{api, ops};
     info(title = "gateway_server", description = "The gateway behind OpenAI's API."),
     paths(
         api::chat::create,
+        api::responses::create,
         api::embeddings::create,
         api::models::list,
         api::models::find,

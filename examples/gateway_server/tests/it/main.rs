@@ -10,4 +10,5 @@ mod errors;
 mod hostile;
 mod models;
 mod ops;
+mod responses;
 mod server;

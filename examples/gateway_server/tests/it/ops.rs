@@ -39,6 +39,7 @@ async fn the_description_names_every_endpoint() {
         http().get(server.url("/openapi.json")).send().await.unwrap().json().await.unwrap();
     for path in [
         "/v1/chat/completions",
+        "/v1/responses",
         "/v1/embeddings",
         "/v1/models",
         "/v1/models/{id}",

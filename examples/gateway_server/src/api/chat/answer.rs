@@ -2,7 +2,8 @@ use agentscale::core::llm::{self, Completion, Content, FinishReason, ToolCall};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Heading;
+use crate::api::call_id;
+use crate::api::heading::Heading;
 
 /// A whole answer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -98,7 +99,7 @@ impl AnsweredCall {
     pub(super) fn new(call: &ToolCall) -> Self {
         let function =
             AnsweredFunction { name: call.name.clone(), arguments: call.arguments.as_str().to_owned() };
-        Self { id: call.id.clone(), kind: "function", function }
+        Self { id: call_id::shown(call), kind: "function", function }
     }
 }
 

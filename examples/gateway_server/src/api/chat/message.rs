@@ -1,7 +1,8 @@
-use agentscale::core::llm::{Content, Message, Role, ToolCall};
+use agentscale::core::llm::{Content, Message, Role};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::api::call_id;
 use crate::api::error::ApiError;
 use crate::api::image::image;
 use crate::api::tools::arguments;
@@ -87,17 +88,20 @@ impl ChatMessage {
             let function =
                 call.function.ok_or_else(|| ApiError::unsupported(&param, "Tools are functions."))?;
             let arguments = arguments(&function.arguments, &param)?;
-            content.push(Content::ToolCall(ToolCall::new(call.id, function.name, arguments)));
+            content.push(Content::ToolCall(call_id::call(&call.id, function.name, arguments)));
         }
         Ok(Message::new(role, content))
     }
 
     fn into_result(self, param: &str) -> Result<Message, ApiError> {
-        let call_id = self.tool_call_id.ok_or_else(|| {
+        let call_id = self.tool_call_id.as_deref().map(call_id::id).ok_or_else(|| {
             ApiError::invalid_param(format!("{param}.tool_call_id"), "A result names its call.")
         })?;
         let text = Message::new(Role::Tool, contents(self.content, param)?).text();
-        Ok(Message::new(Role::Tool, vec![Content::ToolResult { call_id, text, failed: false }]))
+        Ok(Message::new(
+            Role::Tool,
+            vec![Content::ToolResult { call_id: call_id.to_owned(), text, failed: false }],
+        ))
     }
 }
 

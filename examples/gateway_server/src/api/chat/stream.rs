@@ -2,9 +2,9 @@ use agentscale::core::llm::{Completion, CompletionEvent};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Heading;
 use super::answer::{AnsweredCall, Usage, finish_reason};
 use crate::api::error::ApiError;
+use crate::api::heading::Heading;
 use crate::api::sse::{EventText, Events};
 
 /// An answer as `chat.completion.chunk` events.
