@@ -3,7 +3,7 @@
 /// Deltas may weigh this many times the state that they start from. Each whole state is then more than three times the
 /// one before it, all of them together less than 1.5 times the last, and with the deltas themselves a thread that only
 /// grows hands 2.5 times its final state to the database.
-const TIMES: i64 = 2;
+pub(crate) const TIMES: i64 = 2;
 
 /// Deltas of less than this are worth no whole state.
 pub(crate) const SLACK_BYTES: i64 = 64 << 10;

@@ -1,8 +1,9 @@
-//! What must survive a crash: [`CheckpointStore`](agentscale_core::CheckpointStore) on SQLite and in memory.
+//! What must survive a crash: [`CheckpointStore`](agentscale_core::CheckpointStore) on SQLite, on PostgreSQL and in
+//! memory.
 //!
 //! Not for you if you look for a database of your own records: a checkpoint is the state of one agent, found by the
-//! agent's name and nothing else. Nor where several machines share agents: SQLite needs a file system whose locks hold,
-//! and those of networks often do not; nor where one thread is too slow to write for all agents of a file.
+//! agent's name and nothing else. Where several machines share agents, SQLite is not for you: it needs a file system
+//! whose locks hold, and those of networks often do not; nor where one thread is too slow to write for all agents of a file.
 //! [`InMemoryCheckpointStore`] forgets everything with its process: it is for tests, and for agents whose loss costs nothing.
 //!
 //! ```
@@ -40,6 +41,7 @@
 //! | store | survives | levels | shared by |
 //! |---|---|---|---|
 //! | [`SqliteCheckpointStore`] | kill -9; loss of power at *disk* | *buffered*, *process*, *disk* | processes of one machine |
+//! | `PostgresCheckpointStore` (feature `postgres`) | death of its host; loss of power of the server at *disk* | *buffered*, *process*, *disk* | any number of instances |
 //! | [`InMemoryCheckpointStore`] | nothing | *buffered*, *process* | clones |
 //!
 //! [`SqliteLeaseStore`] and [`InMemoryLeaseStore`] keep leases ([`LeaseStore`](agentscale_core::LeaseStore)): one holder at
@@ -51,23 +53,31 @@
 //! |---|---|---|
 //! | `CachedCheckpointStore` | `cache` | large states of a store far away, held in memory and never stale |
 //!
-//! [`sqlite`] holds what other crates build their own files of SQLite on.
+//! [`sqlite`] holds what other crates build their own files of SQLite on, `postgres` (feature `postgres`) the same for
+//! PostgreSQL: a pool that is safe behind PgBouncer, migrations, kinds of errors.
 
 #[cfg(feature = "cache")]
 mod cached;
 mod chain;
+mod checkpoint;
 mod delta;
+mod group;
 mod lease;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod retention;
 pub mod sqlite;
 mod stores;
 
 #[cfg(feature = "cache")]
 pub use cached::{CachedCheckpointStore, CheckpointCacheConfig, CheckpointCacheStats};
+pub use checkpoint::stats::CheckpointStats;
 pub use lease::InMemoryLeaseStore;
 pub use memory::InMemoryCheckpointStore;
-pub use sqlite::checkpoint::{CheckpointStats, SqliteCheckpointConfig, SqliteCheckpointStore};
+#[cfg(feature = "postgres")]
+pub use postgres::checkpoint::{PostgresCheckpointConfig, PostgresCheckpointStore};
+pub use sqlite::checkpoint::{SqliteCheckpointConfig, SqliteCheckpointStore};
 pub use sqlite::lease::SqliteLeaseStore;
 pub use stores::Stores;
 

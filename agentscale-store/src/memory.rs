@@ -16,6 +16,7 @@ use agentscale_core::time::SystemClock;
 use agentscale_core::{AgentId, CheckpointStore, Clock, Error, ErrorKind, IdempotencyKey, MessageId, Result};
 use async_trait::async_trait;
 
+use crate::checkpoint::refusal::{SETTLED, check_fork, conflict, fenced, fork_error};
 use crate::delta;
 use crate::retention::expires;
 use messages::Messages;
@@ -224,30 +225,6 @@ impl CheckpointStore for InMemoryCheckpointStore {
         messages.forget(&request.thread);
         Ok(())
     }
-}
-
-/// # Errors
-/// `permission_denied` across tenants.
-pub(crate) fn check_fork(request: &ForkRequest) -> Result<()> {
-    if request.from.tenant != request.to.tenant {
-        return Err(fork_error(ErrorKind::PermissionDenied, &request.to));
-    }
-    Ok(())
-}
-
-pub(crate) fn fork_error(kind: ErrorKind, thread: &AgentId) -> Error {
-    Error::new(kind, "fork thread").with_context("thread", thread)
-}
-
-pub(crate) fn fenced(operation: &'static str, thread: &AgentId) -> Error {
-    Error::new(ErrorKind::Fenced, operation).with_context("thread", thread)
-}
-
-/// Why a commit is refused whose message another turn has handled.
-pub(crate) const SETTLED: &str = "the handled message does not stand in the outbox";
-
-pub(crate) fn conflict(operation: &'static str, thread: &AgentId, reason: &'static str) -> Error {
-    Error::new(ErrorKind::Conflict, operation).with_context("thread", thread).with_context("reason", reason)
 }
 
 fn check_level(level: Durability) -> Result<()> {

@@ -2,14 +2,13 @@
 
 pub(crate) mod checkpoint;
 mod error;
-mod group;
 pub(crate) mod lease;
 mod migrate;
 mod open;
 mod rows;
 
+pub use crate::group::{Batch, GroupWriter, QueueConfig};
 pub use error::map_error;
-pub use group::{Batch, GroupWriter, QueueConfig};
 pub use migrate::Schema;
 pub use open::{SqliteConfig, SqliteFile};
 pub use rows::{Insert, Row, Rows};

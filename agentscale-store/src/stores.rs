@@ -4,6 +4,8 @@ use std::sync::Arc;
 use agentscale_core::checkpoint::StoreSet;
 use agentscale_core::{CheckpointStore, Error, ErrorKind, Result};
 
+#[cfg(feature = "postgres")]
+use crate::PostgresCheckpointStore;
 use crate::{InMemoryCheckpointStore, SqliteCheckpointStore};
 
 /// The durable stores of one runtime.
@@ -11,6 +13,8 @@ use crate::{InMemoryCheckpointStore, SqliteCheckpointStore};
 pub struct Stores {
     checkpoints: Arc<dyn CheckpointStore>,
     sqlite: Option<SqliteCheckpointStore>,
+    #[cfg(feature = "postgres")]
+    postgres: Option<PostgresCheckpointStore>,
     folder: Option<PathBuf>,
 }
 
@@ -27,11 +31,23 @@ impl Stores {
                 .with_source(error)
         })?;
         let store = SqliteCheckpointStore::open(folder.join("checkpoints.db")).await?;
-        Ok(Self {
-            checkpoints: Arc::new(store.clone()),
-            sqlite: Some(store),
-            folder: Some(folder.to_owned()),
-        })
+        let mut stores = Self::with_checkpoints(Arc::new(store.clone()));
+        stores.sqlite = Some(store);
+        stores.folder = Some(folder.to_owned());
+        Ok(stores)
+    }
+
+    /// Stores in one database of PostgreSQL, in the schema `agentscale`, which many instances may share: reached
+    /// directly or through PgBouncer.
+    ///
+    /// # Errors
+    /// Those of [`PostgresCheckpointStore::open`].
+    #[cfg(feature = "postgres")]
+    pub async fn postgres(url: &str) -> Result<Self> {
+        let store = PostgresCheckpointStore::open(url).await?;
+        let mut stores = Self::with_checkpoints(Arc::new(store.clone()));
+        stores.postgres = Some(store);
+        Ok(stores)
     }
 
     /// Stores that live as long as their process.
@@ -41,7 +57,13 @@ impl Stores {
 
     /// Stores around a checkpoint store of the host's own.
     pub fn with_checkpoints(checkpoints: Arc<dyn CheckpointStore>) -> Self {
-        Self { checkpoints, sqlite: None, folder: None }
+        Self {
+            checkpoints,
+            sqlite: None,
+            #[cfg(feature = "postgres")]
+            postgres: None,
+            folder: None,
+        }
     }
 
     /// Where checkpoints are kept.
@@ -54,11 +76,21 @@ impl Stores {
         self.sqlite.as_ref()
     }
 
-    /// Writes what is queued and closes the files that these stores opened.
+    /// The checkpoints of [`Stores::postgres`], for their figures.
+    #[cfg(feature = "postgres")]
+    pub fn postgres_checkpoints(&self) -> Option<&PostgresCheckpointStore> {
+        self.postgres.as_ref()
+    }
+
+    /// Writes what is queued and closes the files and connections that these stores opened.
     ///
     /// # Errors
     /// Those of [`SqliteCheckpointStore::close`].
     pub async fn close(&self) -> Result<()> {
+        #[cfg(feature = "postgres")]
+        if let Some(store) = &self.postgres {
+            store.close().await?;
+        }
         match &self.sqlite {
             Some(store) => store.close().await,
             None => Ok(()),

@@ -8,7 +8,7 @@ use agentscale_core::checkpoint::{
 };
 use agentscale_core::{AgentId, IdempotencyKey, Result, Stamp};
 
-use super::conflict;
+use crate::checkpoint::refusal::conflict;
 use crate::delta;
 use crate::retention::{Candidate, expires, is_due, leaving};
 

@@ -1,18 +1,13 @@
 //! Checkpoints in a file of SQLite.
 
-mod buffered;
-mod codec;
 mod config;
-mod names;
 mod op;
 mod prune;
 mod rare;
 mod read;
-mod retention;
 mod segment;
 mod shared;
 mod shares;
-mod stats;
 mod tips;
 mod writer;
 
@@ -29,13 +24,14 @@ use agentscale_core::time::SystemClock;
 use agentscale_core::{AgentId, CheckpointStore, Clock, IdempotencyKey, MessageId, Result};
 use async_trait::async_trait;
 
+use crate::checkpoint::codec;
+use crate::checkpoint::refusal::check_fork;
+use crate::checkpoint::stats::CheckpointStats;
 use crate::delta;
-use crate::memory::check_fork;
 use crate::sqlite::Schema;
 pub use config::SqliteCheckpointConfig;
 use op::{Reply, Request, Write};
 use shared::Shared;
-pub use stats::CheckpointStats;
 
 const SCHEMA: Schema = Schema {
     // "ASCP"

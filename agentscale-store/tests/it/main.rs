@@ -7,6 +7,8 @@ mod durability;
 mod faults;
 mod files;
 mod leases;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod processes;
 mod retention;
 mod same_answers;

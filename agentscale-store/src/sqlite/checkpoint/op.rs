@@ -2,16 +2,15 @@ use agentscale_core::checkpoint::{
     AppendSteps, Attempted, CheckpointInfo, Commit, Committed, DeadLetter, DeleteRequest, Durability, Epoch,
     ForkRequest, OutboxEntry, Version,
 };
-use agentscale_core::{AgentId, Error, ErrorKind, MessageId, Result};
-use tokio::sync::oneshot;
+use agentscale_core::{AgentId, Error, ErrorKind, MessageId};
 
-use super::buffered::Receipt;
+use crate::checkpoint::answer::Answer;
 
 /// An operation for the writer.
 #[derive(Debug)]
 pub(super) struct Op {
     pub(super) request: Request,
-    pub(super) answer: Answer,
+    pub(super) answer: Answer<Reply>,
 }
 
 #[derive(Debug)]
@@ -83,23 +82,5 @@ impl Reply {
     /// An operation that got the answer of another one: a defect of this store.
     pub(super) fn unexpected() -> Error {
         Error::new(ErrorKind::Internal, "read answer of writer")
-    }
-}
-
-/// Where an answer goes.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Caller(oneshot::Sender<Result<Reply>>),
-    /// The caller was answered when its commit was queued.
-    Buffered(Receipt),
-}
-
-impl Answer {
-    pub(super) fn give(self, result: Result<Reply>) {
-        match self {
-            // A caller that went away needs no answer.
-            Self::Caller(sender) => drop(sender.send(result)),
-            Self::Buffered(receipt) => receipt.written(result.err()),
-        }
     }
 }

@@ -4,14 +4,14 @@
 //! on what its thread's tip builds on, which stays, and no row ever gets the id of an earlier one.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
-use agentscale_core::checkpoint::{Pruned, RetentionPolicy, Version};
+use agentscale_core::checkpoint::{Pruned, RetentionPolicy};
 use agentscale_core::{Error, ErrorKind, Result};
 
 use super::Shared;
 use super::op::{Removal, Reply, Request};
-use crate::retention::{Candidate, leaving};
+use crate::checkpoint::chains::{Listed, Range, gone, split};
+use crate::checkpoint::due::Pruner;
 
 /// Threads whose checkpoints one transaction lists, at most.
 const LISTED_TOGETHER: usize = 64;
@@ -20,10 +20,15 @@ const REMOVED_TOGETHER: usize = 2_048;
 /// Outcomes that one transaction removes, at most.
 const EXPIRED_TOGETHER: u32 = 1_000;
 
-/// A checkpoint as it is listed: id, version, base, when it was written, whether it is tagged, a ghost.
-type Listed = (i64, i64, i64, i64, u8, u8);
-/// Versions that others build on, the first and the last.
-type Range = (i64, i64);
+impl Pruner for Shared {
+    async fn prune(&self, threads: &[i64], policy: &RetentionPolicy) -> Result<()> {
+        checkpoints(self, threads, policy, u64::MAX).await.map(drop)
+    }
+
+    async fn sweep(&self) -> Result<()> {
+        outcomes(self, None).await.map(drop)
+    }
+}
 
 /// Prunes threads, of so many checkpoints at most.
 pub(super) async fn checkpoints(
@@ -42,7 +47,7 @@ pub(super) async fn checkpoints(
             pruned.more |= gone.len() > left;
             gone.truncate(left);
             pruned.checkpoints += gone.len() as u64;
-            split(&rows, &shared, &gone, &mut ghosts, &mut free);
+            split(&rows, &shared, &gone, |id| id, &mut ghosts, &mut free);
         }
     }
     remove(store, Removal { ghosts, rows: Vec::new() }).await?;
@@ -84,32 +89,5 @@ async fn remove(store: &Shared, removal: Removal) -> Result<()> {
     match store.ask(Request::Remove(Box::new(removal)), 0).await? {
         Reply::Removed(_) => Ok(()),
         _ => Err(Reply::unexpected()),
-    }
-}
-
-/// The versions that leave, oldest first.
-fn gone(rows: &[Listed], policy: &RetentionPolicy, now: u64) -> Vec<Version> {
-    let visible = rows.iter().filter(|(.., ghost)| *ghost == 0);
-    let candidates = visible.map(|(_, version, _, written, tagged, _)| {
-        Candidate::new(Version(version.cast_unsigned()), written.cast_unsigned(), *tagged != 0)
-    });
-    leaving(candidates, policy, now)
-}
-
-/// Ids of those that leave: a kept checkpoint builds on a ghost until a newer base frees it, and a fork as long as it
-/// shares it.
-fn split(rows: &[Listed], shared: &[Range], gone: &[Version], ghosts: &mut Vec<i64>, free: &mut Vec<i64>) {
-    let gone: BTreeSet<i64> = gone.iter().map(|version| version.0.cast_signed()).collect();
-    let stays = |(_, version, .., ghost): &&Listed| *ghost == 0 && !gone.contains(version);
-    let built_on = rows.iter().filter(stays).map(|(_, version, base, ..)| (*base, *version));
-    let needed: Vec<Range> = built_on.chain(shared.iter().copied()).collect();
-    for row in rows.iter().filter(|row| !stays(row)) {
-        let (id, version, .., ghost) = row;
-        let is_needed = needed.iter().any(|(base, top)| base <= version && version <= top);
-        if !is_needed {
-            free.push(*id);
-        } else if *ghost == 0 {
-            ghosts.push(*id);
-        }
     }
 }

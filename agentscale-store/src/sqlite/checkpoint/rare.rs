@@ -7,14 +7,16 @@ use agentscale_core::checkpoint::{
 use agentscale_core::{ErrorKind, MessageId, Result};
 use sqlx::{Row, SqliteConnection};
 
-use super::names::Names;
 use super::op::{Removal, Reply, Request};
+use super::read;
 use super::segment::{self, Segment};
 use super::shares::{self, Source};
-use super::tips::{Tip, json};
+use super::tips::Tip;
 use super::writer::{CheckpointWriter, Outcome};
-use super::{codec, read};
-use crate::memory::{fenced, fork_error};
+use crate::checkpoint::codec;
+use crate::checkpoint::names::Names;
+use crate::checkpoint::refusal::{fenced, fork_error};
+use crate::checkpoint::stored::{self, json};
 use crate::sqlite::map_error;
 
 pub(super) async fn apply(writer: &mut CheckpointWriter, request: Request, segment: &mut Segment) -> Outcome {
@@ -91,7 +93,7 @@ async fn redrive(connection: &mut SqliteConnection, ids: Vec<MessageId>) -> Resu
                 .map_err(failed())?;
         let Some(letter) = letter else { continue };
         let column = |place: usize| letter.try_get::<&str, _>(place).map_err(failed());
-        let from = read::agent_id(column(0)?, column(1)?, column(2)?)?;
+        let from = stored::agent_id(column(0)?, column(1)?, column(2)?)?;
         let message: Vec<u8> = letter.try_get(3).map_err(failed())?;
         sqlx::query(
             "INSERT INTO threads (tenant, type, key, incarnation, counter, deleted) VALUES (?1, ?2, ?3, 0, 0, 1) \

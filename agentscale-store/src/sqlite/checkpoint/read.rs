@@ -10,13 +10,10 @@ use agentscale_core::checkpoint::{
 };
 use agentscale_core::{AgentId, AgentKey, AgentType, Error, ErrorKind, IdempotencyKey, Result, Stamp};
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteExecutor};
-use uuid::Uuid;
 
-use super::codec;
-use crate::delta;
+use crate::checkpoint::stored::{self, hash, limit, parse, uuid};
 use crate::sqlite::map_error;
 
 macro_rules! info_columns {
@@ -64,17 +61,9 @@ pub(super) async fn checkpoint(
     let Some(last) = rows.last() else { return Ok(None) };
     let corrupt = |error: Error| error.with_context("thread", thread);
     let info = info(last, thread).map_err(corrupt)?;
-    let deltas: i64 = last.try_get(11).map_err(failed())?;
-    if deltas.cast_unsigned() != rows.len() as u64 {
-        return Err(corrupt(Error::new(ErrorKind::Corrupt, "load checkpoint"))
-            .with_context("version", info.version.0));
-    }
-    let mut writes = Vec::new();
-    for row in &rows {
-        let delta: Vec<u8> = row.try_get(10).map_err(failed())?;
-        writes.extend(codec::decode(delta).map_err(corrupt)?);
-    }
-    Ok(Some(Checkpoint::new(info, delta::fold(Vec::new(), writes))))
+    let count: i64 = last.try_get(11).map_err(failed())?;
+    let deltas = rows.iter().map(|row| row.try_get(10)).collect::<sqlx::Result<_>>().map_err(failed())?;
+    stored::checkpoint(info, count, deltas).map(Some)
 }
 
 pub(super) async fn history(
@@ -221,27 +210,6 @@ pub(super) async fn numbers(
     numbers.fetch_all(executor).await.map_err(map_error("list threads"))
 }
 
-pub(super) fn limit(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-pub(super) fn agent_id(tenant: &str, agent_type: &str, key: &str) -> Result<AgentId> {
-    let stored = |error: Error| Error::new(ErrorKind::Corrupt, "read thread").with_source(error);
-    Ok(AgentId {
-        tenant: tenant.try_into().map_err(stored)?,
-        agent_type: agent_type.try_into().map_err(stored)?,
-        key: key.try_into().map_err(stored)?,
-    })
-}
-
-pub(super) fn hash(bytes: Vec<u8>) -> Result<[u8; 32]> {
-    bytes.try_into().map_err(|_| Error::new(ErrorKind::Corrupt, "read request hash"))
-}
-
-pub(super) fn uuid(bytes: &[u8]) -> Result<Uuid> {
-    Uuid::from_slice(bytes).map_err(|error| Error::new(ErrorKind::Corrupt, "read id").with_source(error))
-}
-
 fn thread(row: &SqliteRow, query: &ThreadQuery) -> Result<ThreadInfo> {
     let failed = || map_error("list threads");
     let stored = |error: Error| Error::new(ErrorKind::Corrupt, "list threads").with_source(error);
@@ -269,17 +237,11 @@ pub(super) fn info(row: &SqliteRow, thread: &AgentId) -> Result<CheckpointInfo> 
     let id = CommitId(uuid(row.try_get(1).map_err(failed())?)?);
     let stamp = Stamp::from_parts(number(6)?, number(7)?);
     let mut info = CheckpointInfo::new(thread.clone(), Version(number(0)?), id, epoch, header, stamp);
-    if let Some(tags) = text(row.try_get(8).map_err(failed())?)? {
+    if let Some(tags) = parse(row.try_get(8).map_err(failed())?)? {
         info = info.with_tags(tags);
     }
-    if let Some(origin) = text(row.try_get(9).map_err(failed())?)? {
+    if let Some(origin) = parse(row.try_get(9).map_err(failed())?)? {
         info = info.with_origin(origin);
     }
     Ok(info)
-}
-
-fn text<T: DeserializeOwned>(json: Option<&str>) -> Result<Option<T>> {
-    json.map(serde_json::from_str)
-        .transpose()
-        .map_err(|error| Error::new(ErrorKind::Corrupt, "read checkpoint").with_source(error))
 }

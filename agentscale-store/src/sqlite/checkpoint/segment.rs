@@ -4,7 +4,8 @@ use agentscale_core::checkpoint::{Commit, RecordedOutcome, Step, TurnId};
 use agentscale_core::{AgentId, MessageId, Result};
 use sqlx::SqliteConnection;
 
-use super::tips::{Tip, json};
+use super::tips::Tip;
+use crate::checkpoint::stored::json;
 use crate::retention::expires;
 use crate::sqlite::{Insert, Rows, map_error};
 

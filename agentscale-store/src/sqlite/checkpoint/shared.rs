@@ -5,12 +5,13 @@ use agentscale_core::{AgentId, Clock, Error, ErrorKind, Result};
 use sqlx::SqlitePool;
 use tokio::sync::oneshot;
 
-use super::buffered::Buffered;
 use super::config::SqliteCheckpointConfig;
-use super::op::{Answer, Op, Reply, Request, Write};
-use super::retention::{self, Due};
-use super::stats::{CheckpointStats, Counters};
+use super::op::{Op, Reply, Request, Write};
 use super::writer::CheckpointWriter;
+use crate::checkpoint::answer::Answer;
+use crate::checkpoint::buffered::Buffered;
+use crate::checkpoint::due::{self, Due};
+use crate::checkpoint::stats::{CheckpointStats, Counters};
 use crate::sqlite::{GroupWriter, SqliteFile};
 
 /// What the clones of a store share.
@@ -50,7 +51,7 @@ impl Shared {
         });
         if let Some((policy, threads)) = config.retention.zip(threads) {
             // It ends when the writer does, which holds the other end of the channel.
-            tokio::spawn(retention::run(Arc::downgrade(&shared), threads, policy));
+            tokio::spawn(due::run(Arc::downgrade(&shared), threads, policy));
         }
         shared
     }

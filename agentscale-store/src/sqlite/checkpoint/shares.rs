@@ -5,7 +5,7 @@ use agentscale_core::{AgentId, Result};
 use sqlx::{Row, SqliteConnection};
 
 use super::read;
-use super::tips::json;
+use crate::checkpoint::stored::json;
 use crate::sqlite::map_error;
 
 /// Threads whose deltas one fork shares, at most: a fork of a fork shares those of both.

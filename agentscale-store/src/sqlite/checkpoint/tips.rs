@@ -2,10 +2,10 @@ use std::collections::HashMap;
 
 use agentscale_core::checkpoint::{Epoch, Version};
 use agentscale_core::{AgentId, Result};
-use serde::Serialize;
 use sqlx::{Row, SqliteConnection};
 
-use super::names::Names;
+use crate::checkpoint::names::Names;
+use crate::checkpoint::stored::json;
 use crate::sqlite::map_error;
 
 /// What the writer knows of a thread.
@@ -113,11 +113,6 @@ impl Tips {
         }
         Ok(())
     }
-}
-
-/// A list of names or numbers as SQLite's `json_each` takes it.
-pub(super) fn json(values: &impl Serialize) -> String {
-    serde_json::to_string(values).expect("lists of strings and numbers have a JSON form")
 }
 
 fn read_tip(row: &sqlx::sqlite::SqliteRow) -> sqlx::Result<(usize, Tip)> {

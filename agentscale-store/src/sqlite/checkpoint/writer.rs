@@ -7,14 +7,17 @@ use agentscale_core::checkpoint::{
 use agentscale_core::{AgentId, Clock, Error, ErrorKind, MessageId, Result};
 use sqlx::{Connection, Executor, Row, SqliteConnection};
 
-use super::names::Names;
-use super::op::{Answer, Op, Reply, Request, Write};
-use super::retention::Due;
+use super::op::{Op, Reply, Request, Write};
 use super::segment::{self, Segment};
-use super::stats::Counters;
-use super::tips::{Tip, Tips, json};
-use super::{codec, rare, read};
-use crate::memory::{SETTLED, conflict, fenced};
+use super::tips::{Tip, Tips};
+use super::{rare, read};
+use crate::checkpoint::answer::Answer;
+use crate::checkpoint::codec;
+use crate::checkpoint::due::Due;
+use crate::checkpoint::names::Names;
+use crate::checkpoint::refusal::{SETTLED, conflict, fenced};
+use crate::checkpoint::stats::Counters;
+use crate::checkpoint::stored::{self, json};
 use crate::sqlite::{Batch, map_error};
 use crate::{chain, delta};
 
@@ -50,7 +53,8 @@ impl Batch for CheckpointWriter {
         }
         match self.transact(requests, level).await {
             Ok(replies) => {
-                self.counters.batch(&replies, level);
+                let commits = replies.iter().filter(|reply| matches!(reply, Ok(Reply::Committed(_)))).count();
+                self.counters.batch(commits, level);
                 for (answer, reply) in answers.into_iter().zip(replies) {
                     answer.give(reply);
                 }
@@ -87,7 +91,7 @@ impl CheckpointWriter {
         }
     }
 
-    async fn fail(&mut self, answers: Vec<Answer>, error: &Error) {
+    async fn fail(&mut self, answers: Vec<Answer<Reply>>, error: &Error) {
         // Where there is no transaction any more, this is an error of no interest.
         let _ = self.connection.execute("ROLLBACK").await;
         self.tips.forget_all();
@@ -183,7 +187,7 @@ impl CheckpointWriter {
         .fetch_all(&mut self.connection)
         .await
         .map_err(failed())?;
-        rows.iter().map(|id| Ok(MessageId::from(read::uuid(id)?))).collect()
+        rows.iter().map(|id| Ok(MessageId::from(stored::uuid(id)?))).collect()
     }
 
     async fn read_outcomes(&mut self, keys: &[(i64, &str)]) -> Result<HashMap<(i64, String), [u8; 32]>> {
@@ -203,7 +207,7 @@ impl CheckpointWriter {
         rows.iter()
             .map(|row| {
                 let key = (row.try_get(0).map_err(failed())?, row.try_get(1).map_err(failed())?);
-                Ok((key, read::hash(row.try_get(2).map_err(failed())?)?))
+                Ok((key, stored::hash(row.try_get(2).map_err(failed())?)?))
             })
             .collect()
     }
@@ -227,7 +231,7 @@ impl CheckpointWriter {
         .map_err(failed())?;
         for row in rows {
             let turn = (row.try_get(0).map_err(failed())?, TurnId(row.try_get(1).map_err(failed())?));
-            let hash = read::hash(row.try_get(3).map_err(failed())?)?;
+            let hash = stored::hash(row.try_get(3).map_err(failed())?)?;
             kept.entry(turn).or_default().insert(row.try_get(2).map_err(failed())?, hash);
         }
         Ok(kept)

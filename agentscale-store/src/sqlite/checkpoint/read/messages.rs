@@ -5,7 +5,7 @@ use agentscale_core::checkpoint::{
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteExecutor};
 
-use super::{agent_id, limit, uuid};
+use crate::checkpoint::stored::{agent_id, limit, uuid};
 use crate::sqlite::map_error;
 
 pub(in super::super) async fn outbox(

@@ -8,22 +8,22 @@ const MOST: usize = 64;
 
 /// The names of a state's fields, where they are known. They tell a delta that is a whole state.
 #[derive(Clone, Debug)]
-pub(super) struct Names(Option<Arc<BTreeSet<String>>>);
+pub(crate) struct Names(Option<Arc<BTreeSet<String>>>);
 
 impl Names {
-    pub(super) const UNKNOWN: Self = Self(None);
+    pub(crate) const UNKNOWN: Self = Self(None);
 
     /// Of a state without fields.
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self(Some(Arc::default()))
     }
 
-    pub(super) fn of(fields: &[Field]) -> Self {
+    pub(crate) fn of(fields: &[Field]) -> Self {
         Self(Some(Arc::new(fields.iter().map(|field| field.name.clone()).collect()))).if_few()
     }
 
     /// Whether these writes make the same state out of nothing as out of the state with these names.
-    pub(super) fn are_all_replaced_by(&self, writes: &[FieldWrite]) -> bool {
+    pub(crate) fn are_all_replaced_by(&self, writes: &[FieldWrite]) -> bool {
         let first_write = |name: &String| writes.iter().find(|write| write.name() == name);
         self.0.as_ref().is_some_and(|names| {
             names.iter().all(|name| {
@@ -33,7 +33,7 @@ impl Names {
     }
 
     /// The names after these writes.
-    pub(super) fn after(mut self, writes: &[FieldWrite]) -> Self {
+    pub(crate) fn after(mut self, writes: &[FieldWrite]) -> Self {
         let Some(names) = &mut self.0 else { return Self::UNKNOWN };
         for write in writes {
             let name = write.name();

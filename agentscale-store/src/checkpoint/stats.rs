@@ -1,9 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use agentscale_core::Result;
 use agentscale_core::checkpoint::Durability;
-
-use super::op::Reply;
 
 /// What a store has written since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +25,7 @@ impl CheckpointStats {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     commits: AtomicU64,
     batches: AtomicU64,
     syncs: AtomicU64,
@@ -36,18 +33,18 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn batch(&self, replies: &[Result<Reply>], level: Durability) {
-        let commits = replies.iter().filter(|reply| matches!(reply, Ok(Reply::Committed(_)))).count();
+    /// Counts a transaction that holds so many commits.
+    pub(crate) fn batch(&self, commits: usize, level: Durability) {
         self.commits.fetch_add(commits as u64, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.syncs.fetch_add(u64::from(level == Durability::Disk), Ordering::Relaxed);
     }
 
-    pub(super) fn payload(&self, delta: &[u8]) {
+    pub(crate) fn payload(&self, delta: &[u8]) {
         self.payload_bytes.fetch_add(delta.len() as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn stats(&self) -> CheckpointStats {
+    pub(crate) fn stats(&self) -> CheckpointStats {
         CheckpointStats {
             commits: self.commits.load(Ordering::Relaxed),
             batches: self.batches.load(Ordering::Relaxed),

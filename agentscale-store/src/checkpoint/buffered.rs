@@ -10,7 +10,7 @@ use agentscale_core::{AgentId, Error};
 const REMEMBERED: usize = 100_000;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Buffered {
+pub(crate) struct Buffered {
     lines: Arc<Mutex<Lines>>,
 }
 
@@ -31,7 +31,7 @@ struct Line {
 
 /// Belongs to a queued commit; says what became of it. Dropped without a word, the commit never was.
 #[derive(Debug)]
-pub(super) struct Receipt {
+pub(crate) struct Receipt {
     thread: AgentId,
     expected: Version,
     open: bool,
@@ -41,7 +41,7 @@ pub(super) struct Receipt {
 impl Buffered {
     /// Takes a commit into account that fits the known tip; `None` where it does not fit or no tip is
     /// known: the writer decides then.
-    pub(super) fn enter(&self, thread: &AgentId, epoch: Epoch, expected: Version) -> Option<Receipt> {
+    pub(crate) fn enter(&self, thread: &AgentId, epoch: Epoch, expected: Version) -> Option<Receipt> {
         let mut lines = self.lines();
         let line = lines.by_thread.get_mut(thread)?;
         if line.epoch != epoch || line.version != expected || line.failed.is_some() {
@@ -54,7 +54,7 @@ impl Buffered {
     }
 
     /// Remembers a tip that the writer gave.
-    pub(super) fn learn(&self, thread: AgentId, epoch: Epoch, version: Version) {
+    pub(crate) fn learn(&self, thread: AgentId, epoch: Epoch, version: Version) {
         let mut lines = self.lines();
         if lines.by_thread.len() >= REMEMBERED {
             lines.by_thread.retain(|_, line| line.queued > 0 || line.failed.is_some());
@@ -66,7 +66,7 @@ impl Buffered {
     }
 
     /// Forgets a thread whose tip moved by another way than a commit.
-    pub(super) fn forget(&self, thread: &AgentId) {
+    pub(crate) fn forget(&self, thread: &AgentId) {
         let mut lines = self.lines();
         if lines.by_thread.get(thread).is_some_and(|line| line.queued == 0 && line.failed.is_none()) {
             lines.by_thread.remove(thread);
@@ -74,7 +74,7 @@ impl Buffered {
     }
 
     /// The error of a queued commit of this thread, told once.
-    pub(super) fn take_failure(&self, thread: &AgentId) -> Option<Error> {
+    pub(crate) fn take_failure(&self, thread: &AgentId) -> Option<Error> {
         let mut lines = self.lines();
         if lines.failed == 0 {
             return None;
@@ -89,7 +89,7 @@ impl Buffered {
     }
 
     /// Whether commits of any thread are queued.
-    pub(super) fn is_pending(&self) -> bool {
+    pub(crate) fn is_pending(&self) -> bool {
         self.lines().queued > 0
     }
 
@@ -100,7 +100,7 @@ impl Buffered {
 }
 
 impl Receipt {
-    pub(super) fn written(mut self, error: Option<Error>) {
+    pub(crate) fn written(mut self, error: Option<Error>) {
         self.open = false;
         let mut lines = self.buffered.lines();
         lines.queued -= 1;

@@ -11,7 +11,7 @@ const APPEND: u8 = 2;
 const REMOVE: u8 = 3;
 
 /// The writes that make a state out of nothing.
-pub(super) fn whole(fields: &[Field]) -> Vec<FieldWrite> {
+pub(crate) fn whole(fields: &[Field]) -> Vec<FieldWrite> {
     let mut writes = Vec::with_capacity(fields.len());
     for field in fields {
         let name = &field.name;
@@ -29,7 +29,7 @@ pub(super) fn whole(fields: &[Field]) -> Vec<FieldWrite> {
 }
 
 /// Writes as bytes; a name has at most [`MAX_NAME_BYTES`](agentscale_core::MAX_NAME_BYTES).
-pub(super) fn encode(writes: &[FieldWrite]) -> Vec<u8> {
+pub(crate) fn encode(writes: &[FieldWrite]) -> Vec<u8> {
     let length: usize = writes.iter().map(|write| 7 + write.name().len() + write.len()).sum();
     let mut bytes = Vec::with_capacity(1 + length);
     bytes.put_u8(FORMAT);
@@ -50,7 +50,7 @@ pub(super) fn encode(writes: &[FieldWrite]) -> Vec<u8> {
 
 /// # Errors
 /// `corrupt` for bytes that [`encode`] did not make.
-pub(super) fn decode(bytes: Vec<u8>) -> Result<Vec<FieldWrite>> {
+pub(crate) fn decode(bytes: Vec<u8>) -> Result<Vec<FieldWrite>> {
     let mut rest = Bytes::from(bytes);
     if rest.try_get_u8().ok() != Some(FORMAT) {
         return Err(corrupt());

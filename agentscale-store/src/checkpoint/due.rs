@@ -1,13 +1,14 @@
 //! The task that prunes unasked.
 
+use std::future::Future;
 use std::sync::Weak;
 use std::time::Duration;
 
+use agentscale_core::Result;
 use agentscale_core::checkpoint::{RetentionPolicy, Version};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{Shared, prune};
 use crate::retention::is_due;
 
 /// Threads that wait to be pruned, at most.
@@ -20,20 +21,29 @@ const TOGETHER: usize = 512;
 /// How often outcomes are looked at whose retention may have ended.
 const SWEEP: Duration = Duration::from_secs(600);
 
+/// A store that prunes.
+pub(crate) trait Pruner: Send + Sync + 'static {
+    /// Prunes the checkpoints of threads.
+    fn prune(&self, threads: &[i64], policy: &RetentionPolicy) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes what no thread is named for: outcomes whose retention has ended.
+    fn sweep(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
 /// Where the writer says which threads are to be pruned.
 #[derive(Debug)]
-pub(super) struct Due {
+pub(crate) struct Due {
     policy: RetentionPolicy,
     threads: mpsc::Sender<i64>,
 }
 
 impl Due {
-    pub(super) fn new(policy: &RetentionPolicy) -> (Self, mpsc::Receiver<i64>) {
+    pub(crate) fn new(policy: &RetentionPolicy) -> (Self, mpsc::Receiver<i64>) {
         let (threads, due) = mpsc::channel(QUEUE);
         (Self { policy: policy.clone(), threads }, due)
     }
 
-    pub(super) fn moved(&self, thread: i64, to: Version) {
+    pub(crate) fn moved(&self, thread: i64, to: Version) {
         if is_due(&self.policy, to) {
             // Where too many wait, this thread is named again when it has grown by as much once more.
             let _ = self.threads.try_send(thread);
@@ -42,7 +52,7 @@ impl Due {
 }
 
 /// Prunes the threads that are due, and outcomes whose retention has ended. Ends with the store.
-pub(super) async fn run(store: Weak<Shared>, mut due: mpsc::Receiver<i64>, policy: RetentionPolicy) {
+pub(crate) async fn run<P: Pruner>(store: Weak<P>, mut due: mpsc::Receiver<i64>, policy: RetentionPolicy) {
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -52,11 +62,8 @@ pub(super) async fn run(store: Weak<Shared>, mut due: mpsc::Receiver<i64>, polic
             count = gather(&mut due, &mut threads) => if count == 0 { return },
         }
         let Some(store) = store.upgrade() else { return };
-        let done = if threads.is_empty() {
-            prune::outcomes(&store, None).await.map(drop)
-        } else {
-            prune::checkpoints(&store, &threads, &policy, u64::MAX).await.map(drop)
-        };
+        let done =
+            if threads.is_empty() { store.sweep().await } else { store.prune(&threads, &policy).await };
         if let Err(error) = done {
             tracing::warn!(%error, "cannot prune checkpoints");
         }

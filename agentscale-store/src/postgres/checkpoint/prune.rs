@@ -1,0 +1,140 @@
+//! Removes checkpoints that a policy lets go: listed, then removed a part at a time.
+//!
+//! What was listed stays true until it is removed, whatever is committed in between: a new commit builds on itself or
+//! on what its thread's tip builds on, which stays, and no version of a number is ever used twice.
+
+use std::cmp::Reverse;
+
+use agentscale_core::Result;
+use agentscale_core::checkpoint::{PruneRequest, Pruned, RetentionPolicy};
+use sqlx::Row;
+
+use super::database::Database;
+use super::read;
+use super::shared::Shared;
+use super::via::Via;
+use crate::checkpoint::chains::{Listed, gone, split};
+use crate::checkpoint::due::Pruner;
+use crate::postgres::{Bound, Statement, map_error};
+
+/// Threads that are looked at together, at most.
+const TOGETHER: usize = 64;
+/// Rows that one transaction removes, at most.
+const REMOVED_TOGETHER: usize = 1_000;
+
+impl Pruner for Shared {
+    async fn prune(&self, threads: &[i64], policy: &RetentionPolicy) -> Result<()> {
+        checkpoints(&self.database, threads, policy, u64::MAX).await.map(drop)
+    }
+
+    async fn sweep(&self) -> Result<()> {
+        sweep(&self.database).await?;
+        outcomes(&self.database, None).await.map(drop)
+    }
+}
+
+pub(super) async fn request(database: &Database, request: PruneRequest) -> Result<Pruned> {
+    let mut via = Via::Pool(&database.postgres);
+    let mut pruned = Pruned::default();
+    let mut after = 0;
+    loop {
+        let threads = match &request.thread {
+            Some(thread) => {
+                let number = read::number_of(&mut via, &database.statements, thread).await?;
+                number.into_iter().filter(|number| *number > after).collect()
+            }
+            None => read::numbers(&mut via, &database.statements, after, TOGETHER).await?,
+        };
+        let Some(last) = threads.last() else { return Ok(pruned) };
+        after = *last;
+        let limit = (request.limit as u64).saturating_sub(pruned.checkpoints);
+        let part = checkpoints(database, &threads, &request.policy, limit).await?;
+        pruned.checkpoints += part.checkpoints;
+        pruned.outcomes += outcomes(database, Some(&threads)).await?;
+        pruned.more |= part.more;
+        if pruned.more {
+            return Ok(pruned);
+        }
+    }
+}
+
+/// Removes what deleted threads have left.
+pub(super) async fn sweep(database: &Database) -> Result<()> {
+    let mut via = Via::Pool(&database.postgres);
+    while !via.fetch(&database.statements.sweep, Bound::new().with(TOGETHER as i64)).await?.is_empty() {}
+    Ok(())
+}
+
+/// Prunes threads, of so many checkpoints at most.
+async fn checkpoints(
+    database: &Database,
+    threads: &[i64],
+    policy: &RetentionPolicy,
+    limit: u64,
+) -> Result<Pruned> {
+    let now = database.clock.unix_micros();
+    let mut pruned = Pruned::default();
+    let (mut ghosts, mut free) = (Vec::new(), Vec::new());
+    for threads in threads.chunks(TOGETHER) {
+        for (thread, rows) in list(database, threads).await? {
+            let mut gone = gone(&rows, policy, now);
+            let left = usize::try_from(limit - pruned.checkpoints).unwrap_or(usize::MAX);
+            pruned.more |= gone.len() > left;
+            gone.truncate(left);
+            pruned.checkpoints += gone.len() as u64;
+            split(&rows, &[], &gone, |version| (thread, version), &mut ghosts, &mut free);
+        }
+    }
+    for rows in ghosts.chunks(REMOVED_TOGETHER) {
+        change(database, &database.statements.hide, rows).await?;
+    }
+    // Newest first: while some are left, so is all that they build on.
+    free.sort_unstable_by_key(|(thread, version)| (*thread, Reverse(*version)));
+    for rows in free.chunks(REMOVED_TOGETHER) {
+        change(database, &database.statements.remove, rows).await?;
+    }
+    Ok(pruned)
+}
+
+/// Removes outcomes whose retention has ended, of these threads or of all; how many.
+async fn outcomes(database: &Database, threads: Option<&[i64]>) -> Result<u64> {
+    let mut via = Via::Pool(&database.postgres);
+    let mut removed = 0;
+    loop {
+        let bound =
+            Bound::new().with(database.clock.unix_micros().cast_signed()).with(REMOVED_TOGETHER as i64);
+        let rows = match threads {
+            Some(threads) => via.fetch(&database.statements.expire_of, bound.with(threads)).await?,
+            None => via.fetch(&database.statements.expire, bound).await?,
+        };
+        removed += rows.len() as u64;
+        if rows.len() < REMOVED_TOGETHER {
+            return Ok(removed);
+        }
+    }
+}
+
+/// The checkpoints of each thread, newest first, under their versions.
+async fn list(database: &Database, threads: &[i64]) -> Result<Vec<(i64, Vec<Listed>)>> {
+    let mut via = Via::Pool(&database.postgres);
+    let rows = via.fetch(&database.statements.listed, Bound::new().with(threads)).await?;
+    let mut listed: Vec<(i64, Vec<Listed>)> = Vec::new();
+    for row in rows {
+        let failed = || map_error("prune");
+        let number = |column: usize| row.try_get::<i64, _>(column).map_err(failed());
+        let flag = |column: usize| row.try_get::<bool, _>(column).map(u8::from).map_err(failed());
+        let (thread, version) = (number(0)?, number(1)?);
+        let entry = (version, version, number(2)?, number(3)?, flag(4)?, flag(5)?);
+        match listed.last_mut().filter(|(last, _)| *last == thread) {
+            Some((_, rows)) => rows.push(entry),
+            None => listed.push((thread, vec![entry])),
+        }
+    }
+    Ok(listed)
+}
+
+async fn change(database: &Database, statement: &Statement, rows: &[(i64, i64)]) -> Result<()> {
+    let (threads, versions): (Vec<i64>, Vec<i64>) = rows.iter().copied().unzip();
+    let bound = Bound::new().with(threads).with(versions);
+    database.postgres.fetch(statement, bound).await.map(drop)
+}
