@@ -159,9 +159,9 @@ impl LlmProvider for Gateway {
     }
 
     async fn complete(&self, mut request: CompletionRequest) -> Result<Completion> {
-        let mut call = Call::to_answer(&self.shared, &request)?;
+        let mut call = Call::to_answer(&self.shared, &request, Awaited::Answer)?;
         loop {
-            let answered = call.answered(Awaited::Answer, |to| {
+            let answered = call.answered(|to| {
                 let request = to.request(&mut request);
                 Box::pin(async move { to.provider.complete(request).await })
             });
@@ -181,12 +181,12 @@ impl LlmProvider for Gateway {
 
     async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {
         let mut call = Call::to_embed(&self.shared, &request)?;
-        let answered = call.answered(Awaited::Vectors, |to| {
+        let answered = call.answered(|to| {
             let request = request.clone().with_model(to.model);
             Box::pin(async move { to.provider.embed(request).await })
         });
         let (embeddings, attempt) = answered.await?;
-        call.settle(attempt, embeddings.usage);
+        call.settle(attempt, &embeddings.model, embeddings.usage);
         Ok(embeddings)
     }
 }

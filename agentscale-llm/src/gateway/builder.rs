@@ -5,12 +5,12 @@ use std::sync::Arc;
 use agentscale_core::llm::LlmProvider;
 use agentscale_core::metrics::Metrics;
 use agentscale_core::time::{Clock, SystemClock};
-use agentscale_core::{Error, ErrorKind, Result, Tenant};
+use agentscale_core::{Error, ErrorKind, Priority, Result, Tenant};
 
 use super::health::Health;
 use super::key::{Key, Quota};
 use super::pool::{Allowed, Pool};
-use super::route::{Route, Target};
+use super::route::{Route, Takes, Target};
 use super::table::Table;
 use super::telemetry::{LineMetrics, TargetMetrics};
 use super::{Gateway, GatewayConfig, KeyChoice, KeyLimits};
@@ -51,6 +51,7 @@ pub struct GatewayModel {
     name: String,
     targets: Vec<(String, String)>,
     overflow: Vec<(String, String)>,
+    cheaper: Vec<(Priority, String, String)>,
     context_window: Option<u32>,
     max_output_tokens: Option<u32>,
     long_context: Option<String>,
@@ -245,6 +246,7 @@ impl GatewayModel {
             name: name.into(),
             targets: Vec::new(),
             overflow: Vec::new(),
+            cheaper: Vec::new(),
             context_window: None,
             max_output_tokens: None,
             long_context: None,
@@ -265,6 +267,14 @@ impl GatewayModel {
     #[must_use]
     pub fn overflowing_to(mut self, pool: impl Into<String>, model: impl Into<String>) -> Self {
         self.overflow.push((pool.into(), model.into()));
+        self
+    }
+
+    /// Adds where calls of `class` and of lower classes go first: a cheaper and slower way, of which those above know
+    /// nothing (row P7b). Where it has no room they go on as all others.
+    #[must_use]
+    pub fn cheaper_for(mut self, class: Priority, pool: impl Into<String>, model: impl Into<String>) -> Self {
+        self.cheaper.push((class, pool.into(), model.into()));
         self
     }
 
@@ -297,21 +307,24 @@ impl GatewayModel {
     }
 
     fn build(self, pools: &HashMap<String, Arc<Pool>>, max_output: u32, metrics: &Metrics) -> Result<Route> {
-        if self.targets.is_empty() {
+        let Some((_, vectors)) = self.targets.first().cloned() else {
             return Err(refused("model", &self.name, "has no pool"));
-        }
-        let regular = self.targets.len();
+        };
+        let cheaper =
+            self.cheaper.into_iter().map(|(class, pool, model)| (Takes::From(class), (pool, model)));
+        let all = self.targets.into_iter().map(|target| (Takes::All, target));
+        let overflow = self.overflow.into_iter().map(|target| (Takes::Overflow, target));
         let mut targets = Vec::new();
-        for (pool, model) in self.targets.into_iter().chain(self.overflow) {
+        for (takes, (pool, model)) in cheaper.chain(all).chain(overflow) {
             let found =
                 pools.get(&pool).ok_or_else(|| refused("pool", &pool, "is named and does not exist"))?;
             let metrics = TargetMetrics::new(metrics, &self.name, &pool)?;
-            targets.push(Target { pool: Arc::clone(found), model, metrics });
+            targets.push(Target { pool: Arc::clone(found), model, takes, metrics });
         }
         Ok(Route {
             model: self.name,
             targets,
-            regular,
+            vectors,
             context_window: self.context_window,
             max_output: self.max_output_tokens.unwrap_or(max_output),
             long_context: self.long_context,

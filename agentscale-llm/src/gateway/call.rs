@@ -6,6 +6,7 @@ use agentscale_core::llm::{
 };
 use agentscale_core::time::Monotonic;
 use agentscale_core::{Error, ErrorKind, Result, Retry};
+use tracing::Span;
 
 use super::Shared;
 use super::affinity::affinity;
@@ -16,7 +17,7 @@ use super::queue::Standing;
 use super::reservation::{Reservation, Rest};
 use super::route::{AsksFor, Overflow, Placed, Route, Target, Tried, Wish};
 use super::table::Table;
-use super::telemetry::{Operation, TargetMetrics};
+use super::telemetry::{Operation, TargetMetrics, span};
 use super::verdict::{Verdict, judge};
 use crate::tokens::{estimate_tokens, request_bytes};
 
@@ -33,6 +34,8 @@ pub(crate) struct Call {
     attempts: u32,
     /// What the last attempt ended with.
     failed: Option<Error>,
+    awaited: Awaited,
+    span: Span,
 }
 
 /// One time that a call is sent.
@@ -40,8 +43,8 @@ pub(crate) struct Call {
 pub(crate) struct Attempt {
     target: usize,
     pub(super) reservation: Reservation,
-    awaited: Awaited,
     sent_at: Monotonic,
+    pub(super) span: Span,
 }
 
 /// Where an attempt goes.
@@ -55,7 +58,11 @@ pub(super) struct To<'a> {
 
 impl Call {
     /// A call for an answer to `request`.
-    pub(super) fn to_answer(shared: &Arc<Shared>, request: &CompletionRequest) -> Result<Self> {
+    pub(super) fn to_answer(
+        shared: &Arc<Shared>,
+        request: &CompletionRequest,
+        awaited: Awaited,
+    ) -> Result<Self> {
         if request.messages.is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, "complete").with_context("reason", "no messages"));
         }
@@ -69,8 +76,14 @@ impl Call {
         }
         check_window(route, tokens)?;
         let route = Arc::clone(route);
-        let call =
-            Self::new(shared, table, route, context, (AsksFor::Answer, tokens), request_bytes(request))?;
+        let mut call = Self::new(shared, table, route, context, awaited, tokens)?;
+        call.input_bytes = request_bytes(request);
+        call.span = span::of_call(
+            Operation::Chat,
+            &call.route.model,
+            awaited == Awaited::FirstPart,
+            request.max_tokens,
+        );
         Ok(call.staying_by(affinity(request)))
     }
 
@@ -81,7 +94,9 @@ impl Call {
         let route = Arc::clone(table.route(&request.model, context.tenant.as_ref())?);
         let input = request.texts.iter().map(|text| estimate_tokens(text)).sum();
         let tokens = Tokens { input, ..Tokens::default() };
-        Self::new(shared, table, route, context, (AsksFor::Vectors, tokens), 0)
+        let mut call = Self::new(shared, table, route, context, Awaited::Vectors, tokens)?;
+        call.span = span::of_call(Operation::Embeddings, &call.route.model, false, None);
+        Ok(call)
     }
 
     /// After it ended with `error`: the same for the model that takes over, if there is one.
@@ -89,7 +104,7 @@ impl Call {
         match self.route.after(&error) {
             Some(other) => {
                 other.clone_into(&mut request.model);
-                Self::to_answer(&self.shared, request)
+                Self::to_answer(&self.shared, request, self.awaited)
             }
             None => Err(error),
         }
@@ -100,10 +115,13 @@ impl Call {
         table: Arc<Table>,
         route: Arc<Route>,
         context: &CallContext,
-        wanted: (AsksFor, Tokens),
-        input_bytes: u64,
+        awaited: Awaited,
+        tokens: Tokens,
     ) -> Result<Self> {
-        let (asks_for, tokens) = wanted;
+        let asks_for = match awaited {
+            Awaited::FirstPart | Awaited::Answer => AsksFor::Answer,
+            Awaited::Vectors => AsksFor::Vectors,
+        };
         let ends = ends(shared, context)?;
         let weight = table.weight(context.tenant.as_ref());
         let max_wait = Duration::from_millis(table.config.max_wait_ms);
@@ -111,12 +129,20 @@ impl Call {
             shared: Arc::clone(shared),
             table,
             route,
-            wish: Wish { tenant: context.tenant.clone(), affinity: None, tokens, asks_for },
+            wish: Wish {
+                tenant: context.tenant.clone(),
+                affinity: None,
+                tokens,
+                asks_for,
+                class: context.priority,
+            },
             tried: Tried::default(),
             standing: Standing { class: context.priority, weight, ends, max_wait },
-            input_bytes,
+            input_bytes: 0,
             attempts: 0,
             failed: None,
+            awaited,
+            span: Span::none(),
         })
     }
 
@@ -127,7 +153,7 @@ impl Call {
     }
 
     /// The next attempt, counted as sent. Where there is no place for it, the error of the last.
-    pub(super) async fn place(&mut self, awaited: Awaited) -> Result<Attempt> {
+    pub(super) async fn place(&mut self) -> Result<Attempt> {
         if self.attempts >= self.table.config.max_attempts
             && let Some(failed) = self.failed.take()
         {
@@ -135,7 +161,7 @@ impl Call {
         }
         let placed = self.shared.place(&self.route, &self.wish, &self.tried, self.standing).await;
         match (placed, self.failed.take()) {
-            (Ok(placed), _) => Ok(self.begin(placed, awaited)),
+            (Ok(placed), _) => Ok(self.begin(placed)),
             (Err(_), Some(failed)) => Err(failed),
             (Err(error), None) => Err(error),
         }
@@ -154,22 +180,23 @@ impl Call {
             elsewhere.keys.push(Arc::clone(first.reservation.key().id()));
             place(&elsewhere)
         });
-        Some(self.begin(placed.ok()?, first.awaited))
+        Some(self.begin(placed.ok()?))
     }
 
-    fn begin(&mut self, placed: Placed, awaited: Awaited) -> Attempt {
+    fn begin(&mut self, placed: Placed) -> Attempt {
         let Placed { target, mut reservation } = placed;
         reservation.send();
         self.attempts += 1;
-        let sent_at = self.route.targets[target].pool.health().begin(awaited);
-        Attempt { target, reservation, awaited, sent_at }
+        let Target { pool, model, metrics, .. } = &self.route.targets[target];
+        let span = span::of_attempt(&self.span, self.attempts, metrics.pool(), model);
+        Attempt { target, reservation, sent_at: pool.health().begin(self.awaited), span }
     }
 
     /// How long `attempt` may be silent before another is made beside it.
     pub(super) fn patience(&self, attempt: &Attempt) -> Duration {
         let config = &self.table.config;
         let [least, first] = [config.patience_ms, config.first_patience_ms].map(Duration::from_millis);
-        self.health_of(attempt).patience(attempt.awaited, least, first)
+        self.health_of(attempt).patience(self.awaited, least, first)
     }
 
     pub(super) fn to(&self, attempt: &Attempt) -> To<'_> {
@@ -185,7 +212,7 @@ impl Call {
     /// Whether the call could be sent again if this attempt failed.
     fn may_go_on_from(&self, attempt: &Attempt) -> bool {
         let spent = |id: &Arc<str>| id == attempt.reservation.key().id() || self.tried.keys.contains(id);
-        let mut targets = self.route.targets.iter().enumerate();
+        let mut targets = self.route.targets_of(&self.wish);
         self.attempts < self.table.config.max_attempts
             && targets.any(|(target, Target { pool, .. })| {
                 let mut keys = pool.eligible(self.wish.tenant.as_ref()).iter();
@@ -196,22 +223,24 @@ impl Call {
     /// The call ended well.
     pub(super) fn succeed(&self, attempt: Attempt, completion: &Completion) {
         attempt.reservation.hear(&completion.rate_limits);
-        self.settle(attempt, completion.usage);
+        self.settle(attempt, &completion.model, completion.usage);
     }
 
     /// Settles what the call used, and learns from it. A provider that does not tell has used what was estimated.
-    pub(super) fn settle(&self, attempt: Attempt, usage: Usage) {
+    pub(super) fn settle(&self, attempt: Attempt, model: &str, usage: Usage) {
         let told = usage.input_tokens > 0 || usage.output_tokens > 0;
         let reservation = &attempt.reservation;
         let used = if told { reservation.key().quota().counted(usage) } else { reservation.tokens() };
-        self.metrics_of(&attempt).succeeded(self.operation(), self.since_sent(&attempt), usage);
+        let metrics = self.metrics_of(&attempt);
+        metrics.succeeded(self.operation(), self.since_sent(&attempt), usage);
+        span::record_answer(&self.span, metrics.pool(), model, usage);
         attempt.reservation.succeed(used);
         self.shared.estimates.learn(self.wish.tenant.as_ref(), &self.route.model, self.input_bytes, usage);
     }
 
     /// What the attempt waited for is there.
     pub(super) fn tell_answered(&self, attempt: &Attempt) {
-        self.health_of(attempt).answered(attempt.awaited, attempt.sent_at);
+        self.health_of(attempt).answered(self.awaited, attempt.sent_at);
     }
 
     /// Another attempt, which began later, has its answer sooner.
@@ -252,11 +281,14 @@ impl Call {
 
     /// The first part of a streamed answer has come.
     pub(super) fn tell_first_part(&self, attempt: &Attempt) {
-        self.metrics_of(attempt).first_chunk(self.since_sent(attempt));
+        let after = self.since_sent(attempt);
+        self.metrics_of(attempt).first_chunk(after);
+        span::record_first_chunk(&self.span, after);
     }
 
     /// A streamed answer broke off behind what was shown: what had come is booked.
     pub(super) fn break_off(&self, attempt: Attempt, error: &Error) {
+        self.tell_failed(error);
         match judge(error, &self.table.config) {
             Verdict::NextProvider => self.give_up(attempt, error),
             _ => self.record_failure(&attempt, error),
@@ -277,7 +309,13 @@ impl Call {
         Duration::from_millis(self.table.config.max_silence_ms)
     }
 
+    /// The call ends with `error`.
+    pub(super) fn tell_failed(&self, error: &Error) {
+        span::record_error(&self.span, error);
+    }
+
     fn record_failure(&self, attempt: &Attempt, error: &Error) {
+        span::record_error(&attempt.span, error);
         self.metrics_of(attempt).failed(self.operation(), self.since_sent(attempt), error);
     }
 

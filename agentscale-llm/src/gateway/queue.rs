@@ -83,12 +83,12 @@ impl Shared {
         soonest: Option<Duration>,
     ) -> Result<Ticket> {
         let now = self.desk.now();
-        let lane = pending.route.lane(pending.wish.tenant.as_ref());
+        let lane = pending.route.lane(&pending.wish);
         let tenant = pending.wish.tenant.clone();
         let tokens = pending.wish.tokens.input + pending.wish.tokens.output;
         let mut line = self.line();
         let ahead = line.tokens_ahead(lane, standing.class, tenant.as_ref());
-        let ahead = pending.route.time_for(ahead, tenant.as_ref()).unwrap_or_default();
+        let ahead = pending.route.time_for(ahead, &pending.wish).unwrap_or_default();
         let soonest = soonest.or_else(|| line.room_at(lane).map(|room_at| room_at.since(now)));
         let wait = ahead + soonest.unwrap_or_default();
         if now + wait > ends {

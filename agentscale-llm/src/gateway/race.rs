@@ -1,14 +1,21 @@
 use agentscale_core::Result;
 use futures::future::{BoxFuture, Either, select};
 use tokio::time::timeout;
+use tracing::Instrument;
+use tracing::instrument::Instrumented;
 
 use super::call::{Attempt, Call, To};
-use super::health::Awaited;
 
 /// An attempt under way.
 struct Running<T> {
     attempt: Attempt,
-    answer: BoxFuture<'static, Result<T>>,
+    answer: Instrumented<BoxFuture<'static, Result<T>>>,
+}
+
+impl<T> Running<T> {
+    fn new(answer: BoxFuture<'static, Result<T>>, attempt: Attempt) -> Self {
+        Self { answer: answer.instrument(attempt.span.clone()), attempt }
+    }
 }
 
 impl Call {
@@ -18,18 +25,24 @@ impl Call {
     /// provider that hangs is left as one that refuses is, and one that is only slow loses nothing.
     pub(super) async fn answered<T>(
         &mut self,
-        awaited: Awaited,
         mut send: impl FnMut(To<'_>) -> BoxFuture<'static, Result<T>>,
     ) -> Result<(T, Attempt)> {
-        let mut first = self.start(awaited, &mut send).await?;
+        self.race(&mut send).await.inspect_err(|error| self.tell_failed(error))
+    }
+
+    async fn race<T>(
+        &mut self,
+        send: &mut impl FnMut(To<'_>) -> BoxFuture<'static, Result<T>>,
+    ) -> Result<(T, Attempt)> {
+        let mut first = self.start(send).await?;
         loop {
             let ended = match timeout(self.patience(&first.attempt), &mut first.answer).await {
                 Ok(ended) => ended,
                 Err(_) => match self.place_beside(&first.attempt) {
                     None => (&mut first.answer).await,
                     Some(attempt) => {
-                        let mut second = Running { answer: send(self.to(&attempt)), attempt };
-                        match race(&mut first, &mut second).await {
+                        let mut second = Running::new(send(self.to(&attempt)), attempt);
+                        match first_of(&mut first, &mut second).await {
                             Raced::First(Ok(answer)) => Ok(answer),
                             Raced::First(Err(error)) => {
                                 self.fail(first.attempt, error)?;
@@ -56,7 +69,7 @@ impl Call {
                 }
                 Err(error) => {
                     self.fail(first.attempt, error)?;
-                    first = self.start(awaited, &mut send).await?;
+                    first = self.start(send).await?;
                 }
             }
         }
@@ -64,11 +77,10 @@ impl Call {
 
     async fn start<T>(
         &mut self,
-        awaited: Awaited,
         send: &mut impl FnMut(To<'_>) -> BoxFuture<'static, Result<T>>,
     ) -> Result<Running<T>> {
-        let attempt = self.place(awaited).await?;
-        Ok(Running { answer: send(self.to(&attempt)), attempt })
+        let attempt = self.place().await?;
+        Ok(Running::new(send(self.to(&attempt)), attempt))
     }
 }
 
@@ -78,7 +90,7 @@ enum Raced<T> {
     Second(Result<T>),
 }
 
-async fn race<T>(first: &mut Running<T>, second: &mut Running<T>) -> Raced<T> {
+async fn first_of<T>(first: &mut Running<T>, second: &mut Running<T>) -> Raced<T> {
     match select(&mut first.answer, &mut second.answer).await {
         Either::Left((ended, _)) => Raced::First(ended),
         Either::Right((ended, _)) => Raced::Second(ended),

@@ -2,7 +2,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentscale_core::{Error, ErrorKind, Tenant};
+use agentscale_core::{Error, ErrorKind, Priority, Tenant};
 
 use super::desk::Desk;
 use super::key::Tokens;
@@ -16,8 +16,8 @@ pub(crate) struct Route {
     pub(crate) model: String,
     /// In order: a later one is tried where no earlier one has room or works.
     pub(crate) targets: Vec<Target>,
-    /// How many of the targets are tried at any time; those behind them take what overflows.
-    pub(crate) regular: usize,
+    /// The name of the model in the first target that takes all calls: vectors come of no other.
+    pub(crate) vectors: String,
     /// Tokens of input and output together.
     pub(crate) context_window: Option<u32>,
     /// The longest answer of calls that name none.
@@ -33,7 +33,18 @@ pub(crate) struct Route {
 pub(crate) struct Target {
     pub(crate) pool: Arc<Pool>,
     pub(crate) model: String,
+    pub(crate) takes: Takes,
     pub(crate) metrics: TargetMetrics,
+}
+
+/// Which calls a target takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    All,
+    /// Those of this class and of lower ones.
+    From(Priority),
+    /// What overflows.
+    Overflow,
 }
 
 /// What one call asks of a route.
@@ -44,6 +55,7 @@ pub(crate) struct Wish {
     pub(crate) affinity: Option<u64>,
     pub(crate) tokens: Tokens,
     pub(crate) asks_for: AsksFor,
+    pub(crate) class: Priority,
 }
 
 /// What a call wants of a model.
@@ -85,10 +97,9 @@ impl Route {
         desk: &Arc<Desk>,
     ) -> Result<Placed, NoKey> {
         let mut no_key = NoKey::NoneServes;
-        for (target, Target { pool, model, .. }) in self.targets.iter().enumerate() {
-            let is_closed = target >= self.regular && overflow == Overflow::Closed;
-            let is_other = wish.asks_for == AsksFor::Vectors && *model != self.targets[0].model;
-            if is_closed || is_other || tried.targets.contains(&target) {
+        for (target, Target { pool, takes, .. }) in self.targets_of(wish) {
+            let is_closed = *takes == Takes::Overflow && overflow == Overflow::Closed;
+            if is_closed || tried.targets.contains(&target) {
                 continue;
             }
             match pool.reserve(wish.tenant.as_ref(), wish.affinity, wish.tokens, &tried.keys, desk) {
@@ -98,6 +109,21 @@ impl Route {
             }
         }
         Err(no_key)
+    }
+
+    /// The targets that a call may go to, with their places; some of them only when the line overflows.
+    pub(crate) fn targets_of(&self, wish: &Wish) -> impl Iterator<Item = (usize, &Target)> {
+        let is_of = |target: &Target| match (target.takes, wish.asks_for) {
+            (Takes::From(class), _) if wish.class < class => false,
+            (_, AsksFor::Vectors) => target.model == self.vectors,
+            _ => true,
+        };
+        self.targets.iter().enumerate().filter(move |(_, target)| is_of(target))
+    }
+
+    /// The targets that a call waits for.
+    fn waited_for(&self, wish: &Wish) -> impl Iterator<Item = &Target> {
+        self.targets_of(wish).map(|(_, target)| target).filter(|target| target.takes != Takes::Overflow)
     }
 
     /// The model for a call that ended with `error`, where there is one for it.
@@ -121,26 +147,26 @@ impl Route {
     }
 
     /// Calls with the same lane wait for the same keys.
-    pub(crate) fn lane(&self, tenant: Option<&Tenant>) -> u64 {
+    pub(crate) fn lane(&self, wish: &Wish) -> u64 {
         let mut hasher = DefaultHasher::new();
-        for target in &self.targets[..self.regular] {
-            for key in target.pool.eligible(tenant).iter() {
+        for target in self.waited_for(wish) {
+            for key in target.pool.eligible(wish.tenant.as_ref()).iter() {
                 key.id().hash(&mut hasher);
             }
         }
         hasher.finish()
     }
 
-    /// How many tokens a minute flow into the limits of the keys that serve `tenant`; `None` without limits.
-    pub(crate) fn tokens_per_minute(&self, tenant: Option<&Tenant>) -> Option<u64> {
-        let keys = self.targets[..self.regular].iter().flat_map(|target| target.pool.eligible(tenant).iter());
+    /// How many tokens a minute flow into the limits of the keys that a call waits for; `None` without limits.
+    fn tokens_per_minute(&self, wish: &Wish) -> Option<u64> {
+        let keys = self.waited_for(wish).flat_map(|target| target.pool.eligible(wish.tenant.as_ref()).iter());
         keys.map(|key| key.quota().tokens_per_minute())
             .try_fold(0_u64, |sum, rate| Some(sum.saturating_add(rate?)))
     }
 
     /// About how long `tokens` take to flow into the limits.
-    pub(crate) fn time_for(&self, tokens: u64, tenant: Option<&Tenant>) -> Option<Duration> {
-        let a_minute = self.tokens_per_minute(tenant).filter(|rate| *rate > 0)?;
+    pub(crate) fn time_for(&self, tokens: u64, wish: &Wish) -> Option<Duration> {
+        let a_minute = self.tokens_per_minute(wish).filter(|rate| *rate > 0)?;
         let millis = u128::from(tokens) * 60_000 / u128::from(a_minute);
         Some(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)))
     }

@@ -27,10 +27,10 @@ struct Relay {
 
 /// Begins a stream. Until its first part has come, another provider can begin anew: it is given on then.
 pub(super) async fn open(shared: &Arc<Shared>, mut request: CompletionRequest) -> Result<CompletionStream> {
-    let mut call = Call::to_answer(shared, &request)?;
+    let mut call = Call::to_answer(shared, &request, Awaited::FirstPart)?;
     loop {
         let max_silence = call.max_silence();
-        let answered = call.answered(Awaited::FirstPart, |to| {
+        let answered = call.answered(|to| {
             let request = to.request(&mut request);
             Box::pin(begin(to.provider, request, max_silence))
         });
@@ -88,7 +88,7 @@ impl Relay {
         match &item {
             Ok(CompletionEvent::Finished(completion)) => {
                 let (_, attempt) = self.running.take()?;
-                self.call.settle(attempt, completion.usage);
+                self.call.settle(attempt, &completion.model, completion.usage);
             }
             Ok(event) => {
                 attempt.reservation.count_output(tokens_of(event));

@@ -1,6 +1,8 @@
-//! Metrics of the gateway. Those of calls have the names of OpenTelemetry's conventions for generative AI
+//! Metrics and spans of the gateway. Those of calls have the names of OpenTelemetry's conventions for generative AI
 //! (<https://github.com/open-telemetry/semantic-conventions-genai>, still in development), written as OpenMetrics has
 //! them: dots are underscores, and a unit ends the name.
+
+pub(crate) mod span;
 
 use std::time::Duration;
 
@@ -94,6 +96,10 @@ impl TargetMetrics {
         if operation == Operation::Chat {
             self.output_tokens.record(usage.output_tokens);
         }
+    }
+
+    pub(crate) fn pool(&self) -> &str {
+        &self.pool
     }
 
     pub(crate) fn first_chunk(&self, took: Duration) {

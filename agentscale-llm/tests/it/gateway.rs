@@ -1,5 +1,6 @@
 //! The promises of the gateway.
 
+mod classes;
 mod copies;
 mod failover;
 mod health;
@@ -9,6 +10,7 @@ mod names;
 mod overflow;
 mod reload;
 mod scene;
+mod spans;
 mod tasks;
 mod telemetry;
 
