@@ -2,6 +2,7 @@
 
 mod affinity;
 mod bucket;
+mod budget;
 mod builder;
 mod call;
 mod config;
@@ -34,11 +35,13 @@ use agentscale_core::time::Clock;
 use async_trait::async_trait;
 use tokio::task::AbortHandle;
 
+pub use budget::{Budget, BudgetConfig};
 pub use builder::{GatewayBuilder, GatewayModel, KeyPool, ProviderKey};
 pub use config::GatewayConfig;
 pub use limits::KeyLimits;
 pub use pool::KeyChoice;
 
+use budget::Budgets;
 use call::Call;
 use desk::Desk;
 use estimate::Estimates;
@@ -95,6 +98,8 @@ pub(crate) struct Shared {
     line: Mutex<Line<Pending>>,
     /// Runs while anyone waits.
     dispatcher: Mutex<Option<AbortHandle>>,
+    /// `None` without a ledger.
+    budgets: Option<Arc<Budgets>>,
 }
 
 impl Gateway {
@@ -103,12 +108,13 @@ impl Gateway {
         GatewayBuilder::default()
     }
 
-    pub(crate) fn new(table: Table, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(table: Table, clock: Arc<dyn Clock>, budgets: Option<Budgets>) -> Self {
         let shared = Shared {
             desk: Arc::new(Desk::new(clock)),
             estimates: Estimates::new(table.config.max_estimates),
             line: Mutex::new(Line::new(table.config.line())),
             dispatcher: Mutex::new(None),
+            budgets: budgets.map(Arc::new),
             table: RwLock::new(Arc::new(table)),
         };
         Self { shared: Arc::new(shared) }
@@ -117,20 +123,44 @@ impl Gateway {
     /// Sets the gateway up anew while it runs. Calls under way and in line go on as they began. A key that keeps its
     /// pool and id keeps what it has used; a pool that keeps its name keeps its circuit.
     ///
-    /// The builder's clock and [`GatewayConfig::max_estimates`] are left as they were.
+    /// Budgets hold with their new limits from then on, and keep what was spent of them. The builder's clock and ledger and
+    /// [`GatewayConfig::max_estimates`] are left as they were.
     ///
     /// # Errors
-    /// As for [`GatewayBuilder::build`]; then nothing has changed.
+    /// As for [`GatewayBuilder::build`], where the gateway has a ledger already; then nothing has changed.
     pub fn reload(&self, builder: GatewayBuilder) -> Result<()> {
         let shared = &self.shared;
         // Held while the new table is made: of two reloads the later goes on from what the earlier made.
         let mut table = shared.table.write().unwrap_or_else(PoisonError::into_inner);
+        let budgets = match &shared.budgets {
+            Some(budgets) => Some((budgets, builder.budget_setup()?)),
+            None => {
+                builder.check_no_budget()?;
+                None
+            }
+        };
         let new = builder.table(shared.desk.clock(), Some(&table))?;
+        if let Some((budgets, (rules, config, metrics))) = budgets {
+            budgets.set_up_anew(rules, config, metrics);
+        }
         let before = std::mem::replace(&mut *table, Arc::new(new));
         drop(table);
         shared.set_line_up_anew(&before);
         shared.desk.tell_room();
         Ok(())
+    }
+
+    /// Settles the budgets and gives back what is left of its grants; without it they are forfeited when their lease ends.
+    /// Calls that come later are `unavailable`, if there is a ledger; those under way are charged the most that they can cost, and are not in
+    /// the usage.
+    ///
+    /// # Errors
+    /// Those of the ledger; the grants are forfeited then.
+    pub async fn close(&self) -> Result<()> {
+        match &self.shared.budgets {
+            Some(budgets) => budgets.close().await,
+            None => Ok(()),
+        }
     }
 
     /// How many calls wait in line.

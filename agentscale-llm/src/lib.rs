@@ -66,6 +66,7 @@ pub mod ndjson;
 mod nonzero;
 pub mod ollama;
 pub mod openai;
+pub mod prices;
 mod refusal;
 pub mod simulated;
 pub mod sse;

@@ -3,6 +3,9 @@
 
 use agentscale_core::{Error, ErrorKind, Retry};
 
+/// The `reason` in the context of an error of a call that never reached its server.
+pub(crate) const NOT_CONNECTED: &str = "no connection";
+
 /// An error by its kind, with the names that its body gave, where they are names.
 pub(crate) fn refused(
     operation: &'static str,

@@ -58,6 +58,8 @@ pub struct UsageCounts {
     pub cut_tokens: u64,
     /// The price of that.
     pub cut_cost: Money,
+    /// Calls of either kind whose model has no price: no cost counts them.
+    pub unpriced_calls: u64,
 }
 
 impl UsageCounts {
@@ -73,6 +75,7 @@ impl UsageCounts {
         self.cut_calls += other.cut_calls;
         self.cut_tokens += other.cut_tokens;
         self.cut_cost = self.cut_cost.saturating_add(other.cut_cost);
+        self.unpriced_calls += other.unpriced_calls;
     }
 
     /// Whether nothing was counted.

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use agentscale_core::llm::LlmProvider;
 use agentscale_core::metrics::Metrics;
 use agentscale_core::time::{Clock, SystemClock};
-use agentscale_core::{Error, ErrorKind, Priority, Result, Tenant};
+use agentscale_core::{BudgetLedger, Error, ErrorKind, Priority, Result, Tenant};
 
+use super::budget::{Budget, BudgetConfig, Budgets, Rules};
 use super::health::Health;
 use super::key::{Key, Quota};
 use super::pool::{Allowed, Pool};
 use super::route::{Route, Takes, Target};
 use super::table::Table;
-use super::telemetry::{LineMetrics, TargetMetrics};
+use super::telemetry::{BudgetMetrics, LineMetrics, TargetMetrics};
 use super::{Gateway, GatewayConfig, KeyChoice, KeyLimits};
+use crate::prices::PriceTable;
 
 /// What a gateway is made of: pools of keys, models that are called through them, and names that tenants call models by.
 #[derive(Debug, Default)]
@@ -25,6 +27,9 @@ pub struct GatewayBuilder {
     hints: HashMap<(Option<Tenant>, String), String>,
     weights: HashMap<Tenant, NonZeroU32>,
     metrics: Metrics,
+    ledger: Option<Arc<dyn BudgetLedger>>,
+    budgets: Vec<Budget>,
+    prices: Option<PriceTable>,
 }
 
 /// Keys of one provider through which one class of models is called: a quota domain.
@@ -116,6 +121,27 @@ impl GatewayBuilder {
         self
     }
 
+    /// Sets where budgets are kept and usage is recorded. Nothing is without it.
+    #[must_use]
+    pub fn ledger(mut self, ledger: impl BudgetLedger) -> Self {
+        self.ledger = Some(Arc::new(ledger));
+        self
+    }
+
+    /// Limits what is spent; the ledger says what was.
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budgets.push(budget);
+        self
+    }
+
+    /// Sets what models cost; [`PriceTable::built_in`] unless given.
+    #[must_use]
+    pub fn prices(mut self, prices: PriceTable) -> Self {
+        self.prices = Some(prices);
+        self
+    }
+
     /// The gateway.
     ///
     /// # Errors
@@ -123,7 +149,27 @@ impl GatewayBuilder {
     /// pool, a pool without a key.
     pub fn build(self) -> Result<Gateway> {
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()));
-        Ok(Gateway::new(self.table(&clock, None)?, clock))
+        let budgets = match self.ledger.clone() {
+            Some(ledger) => Some(Budgets::new(ledger, Arc::clone(&clock), self.budget_setup()?)),
+            None => {
+                self.check_no_budget()?;
+                None
+            }
+        };
+        Ok(Gateway::new(self.table(&clock, None)?, clock, budgets))
+    }
+
+    pub(super) fn budget_setup(&self) -> Result<(Rules, BudgetConfig, BudgetMetrics)> {
+        let rules = Rules::new(self.budgets.clone())?;
+        Ok((rules, self.config.budgets.clone(), BudgetMetrics::new(&self.metrics)?))
+    }
+
+    /// A budget that nobody keeps would limit nothing.
+    pub(super) fn check_no_budget(&self) -> Result<()> {
+        match self.budgets.is_empty() {
+            true => Ok(()),
+            false => Err(refused("budget", "ledger", "there is none to keep it")),
+        }
     }
 
     /// The table of what was added; what stands in `before` under the same names goes on.
@@ -142,10 +188,12 @@ impl GatewayBuilder {
                 return Err(refused("pool", &name, "stands twice"));
             }
         }
+        let prices = self.prices.unwrap_or_else(PriceTable::built_in);
         let mut routes = HashMap::new();
         for model in self.models {
             let name = model.name.clone();
-            let route = Arc::new(model.build(&pools, self.config.max_output_tokens, &self.metrics)?);
+            let route =
+                Arc::new(model.build(&pools, self.config.max_output_tokens, &self.metrics, &prices)?);
             if routes.insert(name.clone(), route).is_some() {
                 return Err(refused("model", &name, "stands twice"));
             }
@@ -306,7 +354,13 @@ impl GatewayModel {
         self
     }
 
-    fn build(self, pools: &HashMap<String, Arc<Pool>>, max_output: u32, metrics: &Metrics) -> Result<Route> {
+    fn build(
+        self,
+        pools: &HashMap<String, Arc<Pool>>,
+        max_output: u32,
+        metrics: &Metrics,
+        prices: &PriceTable,
+    ) -> Result<Route> {
         let Some((_, vectors)) = self.targets.first().cloned() else {
             return Err(refused("model", &self.name, "has no pool"));
         };
@@ -319,7 +373,10 @@ impl GatewayModel {
             let found =
                 pools.get(&pool).ok_or_else(|| refused("pool", &pool, "is named and does not exist"))?;
             let metrics = TargetMetrics::new(metrics, &self.name, &pool)?;
-            targets.push(Target { pool: Arc::clone(found), model, takes, metrics });
+            // A provider that is called without a name has but one model.
+            let name = if model.is_empty() { &self.name } else { &model };
+            let price = prices.find(&pool, name);
+            targets.push(Target { pool: Arc::clone(found), model, takes, metrics, price });
         }
         Ok(Route {
             model: self.name,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentscale_core::llm::{
-    CallContext, Completion, CompletionRequest, EmbeddingRequest, LlmProvider, Usage,
+    CacheRetention, CallContext, Completion, CompletionRequest, EmbeddingRequest, LlmProvider, Usage,
 };
 use agentscale_core::time::Monotonic;
 use agentscale_core::{Error, ErrorKind, Result, Retry};
@@ -10,6 +10,7 @@ use tracing::Span;
 
 use super::Shared;
 use super::affinity::affinity;
+use super::budget::{Bound, Budgets, Charge, Hold};
 use super::health::{Awaited, Health};
 use super::key::Tokens;
 use super::probe::Probe;
@@ -28,6 +29,8 @@ pub(crate) struct Call {
     table: Arc<Table>,
     route: Arc<Route>,
     wish: Wish,
+    /// What it may cost; `None` where nobody keeps budgets.
+    charge: Option<Charge>,
     tried: Tried,
     standing: Standing,
     input_bytes: u64,
@@ -43,6 +46,7 @@ pub(crate) struct Call {
 pub(crate) struct Attempt {
     target: usize,
     pub(super) reservation: Reservation,
+    hold: Option<Hold>,
     sent_at: Monotonic,
     pub(super) span: Span,
 }
@@ -78,6 +82,11 @@ impl Call {
         let route = Arc::clone(route);
         let mut call = Self::new(shared, table, route, context, awaited, tokens)?;
         call.input_bytes = request_bytes(request);
+        call.charge = call.shared.budgets.as_ref().map(|_| {
+            let image_tokens = call.table.config.budgets.image_tokens;
+            let bound = Bound::of(request, call.route.max_output, image_tokens);
+            Charge::new(context, bound, request.prompt_cache.retention)
+        });
         call.span = span::of_call(
             Operation::Chat,
             &call.route.model,
@@ -95,6 +104,8 @@ impl Call {
         let input = request.texts.iter().map(|text| estimate_tokens(text)).sum();
         let tokens = Tokens { input, ..Tokens::default() };
         let mut call = Self::new(shared, table, route, context, Awaited::Vectors, tokens)?;
+        let charge = || Charge::new(context, Bound::of_vectors(request), CacheRetention::Standard);
+        call.charge = call.shared.budgets.as_ref().map(|_| charge());
         call.span = span::of_call(Operation::Embeddings, &call.route.model, false, None);
         Ok(call)
     }
@@ -136,6 +147,7 @@ impl Call {
                 asks_for,
                 class: context.priority,
             },
+            charge: None,
             tried: Tried::default(),
             standing: Standing { class: context.priority, weight, ends, max_wait },
             input_bytes: 0,
@@ -159,9 +171,15 @@ impl Call {
         {
             return Err(failed);
         }
-        let placed = self.shared.place(&self.route, &self.wish, &self.tried, self.standing).await;
+        let placed = match self.hold().await {
+            Ok(hold) => {
+                let place = self.shared.place(&self.route, &self.wish, &self.tried, self.standing);
+                place.await.map(|placed| (placed, hold))
+            }
+            Err(error) => Err(error),
+        };
         match (placed, self.failed.take()) {
-            (Ok(placed), _) => Ok(self.begin(placed)),
+            (Ok((placed, hold)), _) => Ok(self.begin(placed, hold)),
             (Err(_), Some(failed)) => Err(failed),
             (Err(error), None) => Err(error),
         }
@@ -172,6 +190,10 @@ impl Call {
         if self.attempts >= self.table.config.max_attempts {
             return None;
         }
+        let hold = match self.budget() {
+            Some((charge, budgets)) => Some(budgets.hold_now(charge, &self.route)?),
+            None => None,
+        };
         let place = |tried: &Tried| self.route.place(&self.wish, tried, Overflow::Closed, &self.shared.desk);
         let mut elsewhere = self.tried.clone();
         elsewhere.targets.push(first.target);
@@ -180,16 +202,31 @@ impl Call {
             elsewhere.keys.push(Arc::clone(first.reservation.key().id()));
             place(&elsewhere)
         });
-        Some(self.begin(placed.ok()?))
+        Some(self.begin(placed.ok()?, hold))
     }
 
-    fn begin(&mut self, placed: Placed) -> Attempt {
+    /// What the next attempt can cost, taken out of its budgets.
+    async fn hold(&self) -> Result<Option<Hold>> {
+        match self.budget() {
+            Some((charge, budgets)) => budgets.hold(charge, &self.route).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn budget(&self) -> Option<(&Charge, &Arc<Budgets>)> {
+        self.charge.as_ref().zip(self.shared.budgets.as_ref())
+    }
+
+    fn begin(&mut self, placed: Placed, mut hold: Option<Hold>) -> Attempt {
         let Placed { target, mut reservation } = placed;
         reservation.send();
         self.attempts += 1;
-        let Target { pool, model, metrics, .. } = &self.route.targets[target];
+        let Target { pool, model, metrics, price, .. } = &self.route.targets[target];
+        if let Some(hold) = &mut hold {
+            hold.send(*price);
+        }
         let span = span::of_attempt(&self.span, self.attempts, metrics.pool(), model);
-        Attempt { target, reservation, sent_at: pool.health().begin(self.awaited), span }
+        Attempt { target, reservation, hold, sent_at: pool.health().begin(self.awaited), span }
     }
 
     /// How long `attempt` may be silent before another is made beside it.
@@ -235,6 +272,9 @@ impl Call {
         metrics.succeeded(self.operation(), self.since_sent(&attempt), usage);
         span::record_answer(&self.span, metrics.pool(), model, usage);
         attempt.reservation.succeed(used);
+        if let Some(hold) = attempt.hold {
+            hold.settle(usage);
+        }
         self.shared.estimates.learn(self.wish.tenant.as_ref(), &self.route.model, self.input_bytes, usage);
     }
 
@@ -250,8 +290,11 @@ impl Call {
     }
 
     /// An attempt failed: gives the error back where the call ends with it, wherever else it could be sent.
-    pub(super) fn fail(&mut self, attempt: Attempt, error: Error) -> Result<()> {
+    pub(super) fn fail(&mut self, mut attempt: Attempt, error: Error) -> Result<()> {
         let verdict = judge(&error, &self.table.config);
+        if let Some(hold) = attempt.hold.take() {
+            hold.fail(&error);
+        }
         if verdict == Verdict::NextProvider {
             self.tried.targets.push(attempt.target);
             self.give_up(attempt, &error);

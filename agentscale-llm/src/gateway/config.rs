@@ -3,6 +3,7 @@ use std::time::Duration;
 use agentscale_core::Result;
 use serde::{Deserialize, Serialize};
 
+use super::budget::BudgetConfig;
 use super::builder::OPERATION;
 use super::line::LineConfig;
 use crate::nonzero::nonzero;
@@ -46,6 +47,8 @@ pub struct GatewayConfig {
     pub max_output_tokens: u32,
     /// Of how many tenants and models the use of tokens is learned; 200,000.
     pub max_estimates: usize,
+    /// How budgets are spent.
+    pub budgets: BudgetConfig,
 }
 
 impl Default for GatewayConfig {
@@ -66,6 +69,7 @@ impl Default for GatewayConfig {
             failures_to_leave: 5,
             max_output_tokens: 4_096,
             max_estimates: 200_000,
+            budgets: BudgetConfig::default(),
         }
     }
 }
@@ -87,7 +91,8 @@ impl GatewayConfig {
             ("failures_to_leave", u64::from(self.failures_to_leave)),
             ("max_output_tokens", u64::from(self.max_output_tokens)),
         ];
-        nonzero(OPERATION, fields.map(|(field, value)| (field, Some(value))))
+        nonzero(OPERATION, fields.map(|(field, value)| (field, Some(value))))?;
+        self.budgets.check()
     }
 
     pub(super) fn line(&self) -> LineConfig {

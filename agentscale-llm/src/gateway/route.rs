@@ -9,6 +9,7 @@ use super::key::Tokens;
 use super::pool::{NoKey, Pool};
 use super::reservation::Reservation;
 use super::telemetry::TargetMetrics;
+use crate::prices::ModelPrice;
 
 /// Where calls of one model go.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Target {
     pub(crate) model: String,
     pub(crate) takes: Takes,
     pub(crate) metrics: TargetMetrics,
+    /// `None` where nobody told one.
+    pub(crate) price: Option<ModelPrice>,
 }
 
 /// Which calls a target takes.

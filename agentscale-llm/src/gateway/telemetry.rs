@@ -34,6 +34,23 @@ const WAIT: Metric =
 const REFUSED: Metric =
     Metric::new("agentscale_gateway_refused_total", "calls that got no place, by kind of error");
 
+const BUDGET_REFUSED: Metric =
+    Metric::new("agentscale_gateway_budget_refused_total", "calls that got no budget, by kind of error");
+
+const BUDGET_EXCHANGE: Metric =
+    Metric::new("agentscale_gateway_budget_exchange_seconds", "time of exchanges with the budget ledger")
+        .in_seconds();
+
+const BUDGET_FAILED: Metric = Metric::new(
+    "agentscale_gateway_budget_failed_exchanges_total",
+    "exchanges that the budget ledger did not answer, by kind of error",
+);
+
+const BUDGET_FORFEITED: Metric = Metric::new(
+    "agentscale_gateway_budget_forfeits_total",
+    "times that the ledger had not heard of this gateway for so long that all its grants were lost",
+);
+
 /// What one target of a model records.
 #[derive(Clone, Debug)]
 pub(crate) struct TargetMetrics {
@@ -131,6 +148,49 @@ impl LineMetrics {
         // The same name and label were taken when this was made.
         if let Ok(refused) = refused(&self.metrics, error.kind().as_str()) {
             refused.increment();
+        }
+    }
+}
+
+/// What the budgets record.
+#[derive(Clone, Debug)]
+pub(crate) struct BudgetMetrics {
+    metrics: Metrics,
+    exchange: Histogram,
+    forfeits: Counter,
+}
+
+impl BudgetMetrics {
+    pub(crate) fn new(metrics: &Metrics) -> Result<Self> {
+        metrics.counter(&BUDGET_REFUSED, &[("error_type", "budget_exceeded")])?;
+        metrics.counter(&BUDGET_FAILED, &[("error_type", "unavailable")])?;
+        Ok(Self {
+            metrics: metrics.clone(),
+            exchange: metrics.histogram(&BUDGET_EXCHANGE, &[])?,
+            forfeits: metrics.counter(&BUDGET_FORFEITED, &[])?,
+        })
+    }
+
+    pub(crate) fn refused(&self, error: &Error) {
+        self.count(&BUDGET_REFUSED, error);
+    }
+
+    pub(crate) fn failed(&self, error: &Error) {
+        self.count(&BUDGET_FAILED, error);
+    }
+
+    pub(crate) fn exchanged(&self, took: Duration) {
+        self.exchange.record_duration(took);
+    }
+
+    pub(crate) fn forfeited(&self) {
+        self.forfeits.increment();
+    }
+
+    fn count(&self, metric: &Metric, error: &Error) {
+        // The same name and label were taken when this was made.
+        if let Ok(counter) = self.metrics.counter(metric, &[("error_type", error.kind().as_str())]) {
+            counter.increment();
         }
     }
 }

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{ConnectionConfig, limits};
 use crate::headers::{RetryHint, parse_http_date};
-use crate::refusal::is_code;
+use crate::refusal::{NOT_CONNECTED, is_code};
 
 /// What is kept of the body of an error.
 const MAX_ERROR_BYTES: usize = 64 << 10;
@@ -223,7 +223,9 @@ fn from_network(api: &Api, error: reqwest::Error) -> Error {
         false if error.is_builder() => ErrorKind::InvalidInput,
         false => ErrorKind::Unavailable,
     };
-    Error::new(kind, api.operation).with_source(error.without_url())
+    let not_sent = error.is_connect();
+    let error = Error::new(kind, api.operation).with_source(error.without_url());
+    if not_sent { error.with_context("reason", NOT_CONNECTED) } else { error }
 }
 
 fn parse_base(api: &Api, text: &str) -> Result<Url> {

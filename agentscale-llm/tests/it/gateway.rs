@@ -1,5 +1,6 @@
 //! The promises of the gateway.
 
+mod budget;
 mod classes;
 mod copies;
 mod failover;

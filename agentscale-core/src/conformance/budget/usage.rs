@@ -16,6 +16,7 @@ fn counts(calls: u64) -> UsageCounts {
         cut_calls: calls,
         cut_tokens: 70 * calls,
         cut_cost: Money::from_nanos(500 * calls),
+        unpriced_calls: 3 * calls,
     }
 }
 

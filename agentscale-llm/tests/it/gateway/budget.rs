@@ -1,0 +1,5 @@
+//! Budgets: never more is spent than they hold, and what is spent is told.
+
+mod charges;
+mod limits;
+mod scene;
