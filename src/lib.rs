@@ -40,6 +40,7 @@
 //! | `llm-openai` (default) | [`llm::OpenAiProvider`] for every server that speaks OpenAI's chat completions, [`llm::OpenAiResponsesProvider`] for its responses |
 //! | `llm-vault` | `llm::VaultSecrets`, for keys that HashiCorp Vault keeps |
 //! | `store-cache` | `store::CachedCheckpointStore`, which holds states in memory |
+//! | `store-encryption` | `store::EncryptedCheckpointStore`, which seals what agents keep |
 //! | `store-postgres` | `store::PostgresCheckpointStore`, shared by many instances |
 //! | `full` | all of the above |
 

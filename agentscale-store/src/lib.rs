@@ -52,6 +52,7 @@
 //! | decorator | feature | what for |
 //! |---|---|---|
 //! | `CachedCheckpointStore` | `cache` | large states of a store far away, held in memory and never stale |
+//! | `EncryptedCheckpointStore` | `encryption` | stores whose operators, backups or disks are not to know what agents keep |
 //!
 //! [`sqlite`] holds what other crates build their own files of SQLite on, `postgres` (feature `postgres`) the same for
 //! PostgreSQL: a pool that is safe behind PgBouncer, migrations, kinds of errors.
@@ -61,6 +62,8 @@ mod cached;
 mod chain;
 mod checkpoint;
 mod delta;
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod group;
 mod lease;
 mod memory;
@@ -73,6 +76,8 @@ mod stores;
 #[cfg(feature = "cache")]
 pub use cached::{CachedCheckpointStore, CheckpointCacheConfig, CheckpointCacheStats};
 pub use checkpoint::stats::CheckpointStats;
+#[cfg(feature = "encryption")]
+pub use encrypted::{EncryptedCheckpointStore, KeyId, StaticTenantKeys, TenantKey, TenantKeys};
 pub use lease::InMemoryLeaseStore;
 pub use memory::InMemoryCheckpointStore;
 #[cfg(feature = "postgres")]

@@ -87,7 +87,7 @@ mod cached {
     use super::*;
 
     /// Holds states in memory.
-    struct Cached<H>(H);
+    pub(super) struct Cached<H>(pub(super) H);
 
     #[async_trait]
     impl<H: CheckpointStoreHarness> CheckpointStoreHarness for Cached<H> {
@@ -110,6 +110,57 @@ mod cached {
     mod doubly {
         use super::{Cached, Sqlite};
         agentscale_core::checkpoint_store_conformance!(Cached(Cached(Sqlite::new())));
+    }
+}
+
+#[cfg(feature = "encryption")]
+mod encrypted {
+    use agentscale_core::Tenant;
+    use agentscale_store::{EncryptedCheckpointStore, KeyId, StaticTenantKeys, TenantKey};
+
+    use super::*;
+
+    /// Seals what the store behind gets, which has room for what seals take.
+    pub(super) struct Encrypted<H>(pub(super) H);
+
+    #[async_trait]
+    impl<H: CheckpointStoreHarness> CheckpointStoreHarness for Encrypted<H> {
+        async fn start(&self, mut limits: StateLimits) -> Arc<dyn CheckpointStore> {
+            limits.commit_bytes += 58;
+            limits.state_bytes += 2 * 58;
+            let keys = ["acme", "other"].map(|name| Tenant::new(name).expect("a name"));
+            let keys = keys.into_iter().fold(StaticTenantKeys::new(), |keys, tenant| {
+                keys.with_key(tenant, KeyId(1), TenantKey::new([1; 32]))
+            });
+            Arc::new(EncryptedCheckpointStore::new(self.0.start(limits).await, keys))
+        }
+    }
+
+    mod memory {
+        use super::{Encrypted, Memory};
+        agentscale_core::checkpoint_store_conformance!(Encrypted(Memory));
+    }
+
+    mod sqlite {
+        use super::{Encrypted, Sqlite};
+        agentscale_core::checkpoint_store_conformance!(Encrypted(Sqlite::new()));
+    }
+}
+
+#[cfg(all(feature = "cache", feature = "encryption"))]
+mod both {
+    use super::Sqlite;
+    use super::cached::Cached;
+    use super::encrypted::Encrypted;
+
+    mod plain_cache {
+        use super::{Cached, Encrypted, Sqlite};
+        agentscale_core::checkpoint_store_conformance!(Cached(Encrypted(Sqlite::new())));
+    }
+
+    mod sealed_cache {
+        use super::{Cached, Encrypted, Sqlite};
+        agentscale_core::checkpoint_store_conformance!(Encrypted(Cached(Sqlite::new())));
     }
 }
 

@@ -4,6 +4,8 @@
 mod cached;
 mod conformance;
 mod durability;
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod faults;
 mod files;
 mod leases;
