@@ -21,6 +21,7 @@ usage: cargo xtask <chore>
   test [--quick]                    what every change must pass; --quick leaves steps out and prints them
   servers -- COMMAND                runs it with the servers that tests use, started where none are given
   torture quickstart [--rounds N]   kills the quickstart at random moments, N times (default 200)
+  torture leases [--histories N]    owners that freeze and die under clocks that step, N times (default 100,000)
   audit                             licences, advisories, duplicates, and what each package would hold
 ";
 

@@ -1,49 +1,91 @@
-//! `cargo xtask torture quickstart`: the kill test of `tests/it`, with many more rounds than in CI.
+//! `cargo xtask torture`: tests that draw from chance, with many more rounds than in CI.
 
 use crate::Result;
 use crate::cargo::Cargo;
 use crate::test::runner::is_summary;
 
-/// Where the test finds how many rounds to run.
-const ROUNDS: &str = "AGENTSCALE_TORTURE_ROUNDS";
-const DEFAULT_ROUNDS: u32 = 200;
-
-/// A number of kills of the quickstart.
+/// A test, and how many times it runs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Campaign {
-    rounds: u32,
+    target: &'static Target,
+    times: u32,
 }
+
+/// What can be tortured.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    name: &'static str,
+    /// What is counted, as an option.
+    option: &'static str,
+    default: u32,
+    /// Where the test finds the number.
+    variable: &'static str,
+    package: &'static str,
+    /// What the test's name contains.
+    test: &'static str,
+    /// What has to be built beside it: the test starts it.
+    example: Option<&'static str>,
+}
+
+const TARGETS: &[Target] = &[
+    Target {
+        name: "quickstart",
+        option: "--rounds",
+        default: 200,
+        variable: "AGENTSCALE_TORTURE_ROUNDS",
+        package: "agentscale",
+        test: "torture",
+        example: Some("quickstart"),
+    },
+    Target {
+        name: "leases",
+        option: "--histories",
+        default: 100_000,
+        variable: "AGENTSCALE_TORTURE_HISTORIES",
+        package: "agentscale-store",
+        test: "leases::histories::no_history_has_two_writers",
+        example: None,
+    },
+];
 
 impl Campaign {
     /// # Errors
-    ///
-    /// Anything but `quickstart` and `quickstart --rounds N` with N above 0.
+    /// Anything but the name of a target, with a number above 0 for its option or without.
     pub(crate) fn parse(arguments: &[&str]) -> Result<Self> {
-        let rounds = match arguments {
-            ["quickstart"] => DEFAULT_ROUNDS,
-            ["quickstart", "--rounds", rounds] => rounds.parse().unwrap_or(0),
-            _ => return Err("torture needs `quickstart`, and takes `--rounds N`".into()),
+        let [name, rest @ ..] = arguments else { return Err(usage().into()) };
+        let target = TARGETS.iter().find(|target| target.name == *name).ok_or_else(usage)?;
+        let times = match rest {
+            [] => target.default,
+            [option, times] if *option == target.option => times.parse().unwrap_or(0),
+            _ => return Err(usage().into()),
         };
-        if rounds == 0 {
-            return Err("--rounds needs a number above 0".into());
+        if times == 0 {
+            return Err(format!("{} needs a number above 0", target.option).into());
         }
-        Ok(Self { rounds })
+        Ok(Self { target, times })
     }
 
-    /// Builds the release quickstart, then runs the test that kills it. Both in release: the test
-    /// starts the example that lies beside it in the target folder.
+    /// Both the test and what it starts are built for release: it looks for an example that lies beside it.
     pub(crate) fn run(&self) -> Result {
-        Cargo::new("build --release --example quickstart").run()?;
-        println!("==> {} rounds", self.rounds);
-        let test = if Cargo::is_installed("nextest") {
-            "nextest run --release --package agentscale --test it --no-capture torture"
+        let Target { variable, package, test, example, .. } = self.target;
+        if let Some(example) = example {
+            Cargo::new(&format!("build --release --example {example}")).run()?;
+        }
+        println!("==> {} of {}", self.times, self.target.name);
+        let line = if Cargo::is_installed("nextest") {
+            format!("nextest run --release --package {package} --test it --no-capture {test}")
         } else {
-            "test --release --package agentscale --test it torture -- --nocapture"
+            format!("test --release --package {package} --test it {test} -- --nocapture")
         };
-        let summary = Cargo::new(test).with_env(ROUNDS, self.rounds.to_string()).tee(is_summary)?;
+        let summary = Cargo::new(&line).with_env(variable, self.times.to_string()).tee(is_summary)?;
         // `cargo test` is content when its filter finds nothing.
-        if summary.is_empty() { Err("tests/it has no test named torture".into()) } else { Ok(()) }
+        if summary.is_empty() { Err(format!("{package} has no test named {test}").into()) } else { Ok(()) }
     }
+}
+
+fn usage() -> String {
+    let ways = TARGETS.iter().map(|target| format!("`{} [{} N]`", target.name, target.option));
+    format!("torture takes {}", ways.collect::<Vec<_>>().join(" or "))
 }
 
 #[cfg(test)]
@@ -51,16 +93,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_default_to_two_hundred_and_can_be_chosen() {
-        assert_eq!(Campaign::parse(&["quickstart"]).ok(), Some(Campaign { rounds: 200 }));
-        let chosen = Campaign::parse(&["quickstart", "--rounds", "7"]).ok();
-        assert_eq!(chosen, Some(Campaign { rounds: 7 }));
+    fn each_target_has_a_number_that_can_be_chosen() {
+        let parse = |arguments: &[&str]| {
+            Campaign::parse(arguments).ok().map(|campaign| (campaign.target.name, campaign.times))
+        };
+        assert_eq!(parse(&["quickstart"]), Some(("quickstart", 200)));
+        assert_eq!(parse(&["quickstart", "--rounds", "7"]), Some(("quickstart", 7)));
+        assert_eq!(parse(&["leases"]), Some(("leases", 100_000)));
+        assert_eq!(parse(&["leases", "--histories", "7"]), Some(("leases", 7)));
     }
 
     #[test]
     fn what_cannot_be_a_campaign_is_refused() {
-        let cases: [&[&str]; 4] =
-            [&[], &["other"], &["quickstart", "--rounds", "0"], &["quickstart", "--rounds", "x"]];
+        let cases: [&[&str]; 5] = [
+            &[],
+            &["other"],
+            &["quickstart", "--rounds", "0"],
+            &["quickstart", "--rounds", "x"],
+            &["leases", "--rounds", "7"],
+        ];
         for case in cases {
             assert!(Campaign::parse(case).is_err(), "{case:?}");
         }

@@ -60,6 +60,7 @@ impl Keeper {
         let mut failed = None;
         loop {
             tokio::select! {
+                biased;
                 // Whether it was sent or dropped, the owner has let go.
                 _ = &mut ended => return self.release(until).await,
                 () = sleep_until(next.min(until)) => {}
@@ -75,6 +76,7 @@ impl Keeper {
             let patience = until.min(asked + self.ttl / PATIENCE);
             let request = RenewRequest::new(self.key.clone(), self.epoch, self.ttl);
             let renewed = tokio::select! {
+                biased;
                 _ = &mut ended => return self.release(until).await,
                 renewed = timeout_at(patience, self.store.renew(request)) => renewed,
             };

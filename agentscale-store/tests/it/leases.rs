@@ -2,5 +2,6 @@
 
 mod conformance;
 mod held;
+mod histories;
 mod scene;
 mod sqlite;

@@ -109,6 +109,20 @@ async fn a_frozen_owner_knows_at_its_thaw() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn time_is_reckoned_from_the_question_though_the_answer_be_slow() {
+    let store = Wire::new();
+    store.set(Wire::ANSWERS_LATE);
+    let began = Instant::now();
+    let lease = Lease::acquire(store.clone(), request("alice", TTL)).await.unwrap();
+    assert_eq!(began.elapsed(), Wire::LATE);
+    // Renewed 10 s after each question, and answered 4 s later.
+    sleep(TTL / 2).await;
+    store.set(Wire::REFUSES);
+    lease.lost().await;
+    assert_eq!(began.elapsed().as_secs(), 10 + 27);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_margin_that_leaves_no_time_is_refused() {
     let store = Wire::new();
     let refused = Lease::acquire_with_margin(store.clone(), request("alice", TTL), TTL).await;
@@ -127,6 +141,8 @@ impl Wire {
     const WORKS: u8 = 0;
     const REFUSES: u8 = 1;
     const HANGS: u8 = 2;
+    const ANSWERS_LATE: u8 = 3;
+    const LATE: Duration = Duration::from_secs(4);
 
     fn new() -> Arc<Self> {
         let inner = InMemoryLeaseStore::new().with_clock(Arc::new(PausedClock::new()));
@@ -135,6 +151,13 @@ impl Wire {
 
     fn set(&self, fault: u8) {
         self.fault.store(fault, Ordering::Relaxed);
+    }
+
+    async fn answer<T>(&self, answer: Result<T>) -> Result<T> {
+        if self.fault.load(Ordering::Relaxed) == Self::ANSWERS_LATE {
+            sleep(Self::LATE).await;
+        }
+        answer
     }
 
     async fn reach(&self) -> Result<()> {
@@ -150,12 +173,12 @@ impl Wire {
 impl LeaseStore for Wire {
     async fn acquire(&self, request: AcquireRequest) -> Result<Grant> {
         self.reach().await?;
-        self.inner.acquire(request).await
+        self.answer(self.inner.acquire(request).await).await
     }
 
     async fn renew(&self, request: RenewRequest) -> Result<Grant> {
         self.reach().await?;
-        self.inner.renew(request).await
+        self.answer(self.inner.renew(request).await).await
     }
 
     async fn release(&self, request: ReleaseRequest) -> Result<()> {
