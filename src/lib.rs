@@ -35,6 +35,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `llm-anthropic` | `llm::AnthropicProvider`, for Anthropic's messages |
+//! | `llm-config` | `llm::config`, a gateway out of a TOML or YAML file that is exchanged while it runs |
 //! | `llm-gemini` | `llm::GeminiProvider`, for Gemini's generateContent |
 //! | `llm-ollama` | `llm::OllamaProvider`, for Ollama's own API |
 //! | `llm-openai` (default) | [`llm::OpenAiProvider`] for every server that speaks OpenAI's chat completions, [`llm::OpenAiResponsesProvider`] for its responses |

@@ -22,6 +22,7 @@
 //! |---|---|
 //! | none | `ExtractiveProvider`, `SimulatedProvider`: no network, no key; `Deployments`: several of one model behind one name; the decoders of every stream, from bytes alone |
 //! | `anthropic` | `AnthropicProvider`: Anthropic's messages |
+//! | `config` | `config`: a gateway out of a TOML or YAML file that is exchanged while it runs |
 //! | `gemini` | `GeminiProvider`: Gemini's generateContent, embeddings and stored contents |
 //! | `ollama` | `OllamaProvider`: Ollama's own API, embeddings too |
 //! | `openai` | `OpenAiProvider`, `OpenAiResponsesProvider`: chat completions, responses and embeddings of OpenAI and compatible servers |
@@ -44,6 +45,8 @@ mod answer;
 pub mod anthropic;
 pub mod budget;
 pub mod cache;
+#[cfg(feature = "config")]
+pub mod config;
 pub mod decode;
 pub mod deployments;
 pub mod extractive;

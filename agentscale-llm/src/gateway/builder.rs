@@ -260,7 +260,11 @@ impl KeyPool {
 impl ProviderKey {
     /// A key that everyone may use without limits; `id` names it in errors and metrics and is not the secret.
     pub fn new(id: impl Into<String>, provider: impl LlmProvider) -> Self {
-        let provider: Arc<dyn LlmProvider> = Arc::new(provider);
+        Self::shared(id, Arc::new(provider))
+    }
+
+    /// The same, of a provider that others call too.
+    pub fn shared(id: impl Into<String>, provider: Arc<dyn LlmProvider>) -> Self {
         Self { id: id.into(), provider, limits: KeyLimits::default(), quota: None, tenants: None }
     }
 

@@ -1,12 +1,11 @@
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
     LlmProvider, ModelInfo, RateLimits, Usage,
 };
-use agentscale_core::secrets::{NamedSecret, SecretSource};
+use agentscale_core::secrets::NamedSecret;
 use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use reqwest::Response;
@@ -76,12 +75,12 @@ impl GeminiProvider {
         })
     }
 
-    /// Asks `source` for the key `name` with each request in the place of [`GeminiConfig::api_key`], so that a key that is
-    /// exchanged there is exchanged for the next request. A request whose key the server does not know is sent once more
-    /// where the source has another key by then.
+    /// Reads `key` with each request, in the place of [`GeminiConfig::api_key`], so that a key that is exchanged in its source is
+    /// exchanged for the next request. A request whose key the server does not know is sent once more where the source
+    /// has another by then.
     #[must_use]
-    pub fn with_key_from(mut self, source: impl SecretSource, name: impl Into<Arc<str>>) -> Self {
-        self.client = self.client.with_key(NamedSecret::new(source, name));
+    pub fn with_key_from(mut self, key: NamedSecret) -> Self {
+        self.client = self.client.with_key(key);
         self
     }
 

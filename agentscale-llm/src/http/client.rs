@@ -20,6 +20,9 @@ use crate::refusal::{NOT_CONNECTED, is_code};
 /// What is kept of the body of an error.
 const MAX_ERROR_BYTES: usize = 64 << 10;
 
+/// When a key that could not be read may be there.
+const NO_KEY_FOR: Duration = Duration::from_secs(1);
+
 /// What a client has to know of its provider's API.
 pub(crate) struct Api {
     /// What errors say was attempted, as `call openai`.
@@ -133,7 +136,8 @@ impl Client {
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
         let request = request.headers(self.headers.clone());
         let Some(key) = &self.key else { return self.send_once(request).await };
-        let (again, secret) = (request.try_clone(), key.read().await?);
+        let (again, secret) =
+            (request.try_clone(), key.read().await.map_err(|error| no_key(self.api, error))?);
         let refused = match self.send_once(self.with_secret(request, &secret)?).await {
             Err(error) if error.kind() == ErrorKind::Unauthenticated => error,
             sent => return sent,
@@ -256,6 +260,14 @@ fn tls(https: bool) -> Result<ClientConfig> {
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// There is no key to be had now: another may do.
+fn no_key(api: &Api, source: Error) -> Error {
+    Error::new(ErrorKind::Unauthenticated, api.operation)
+        .with_context("reason", "no key can be read")
+        .with_retry_after(NO_KEY_FOR)
+        .with_source(source)
 }
 
 fn key_header(api: &Api, key: &Secret) -> Result<HeaderValue> {

@@ -5,7 +5,7 @@ use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
     LlmProvider, ModelInfo, RateLimits, Usage,
 };
-use agentscale_core::secrets::{NamedSecret, SecretSource};
+use agentscale_core::secrets::NamedSecret;
 use async_trait::async_trait;
 use reqwest::Response;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
@@ -61,12 +61,12 @@ impl OllamaProvider {
         Ok(Self { client, config: Arc::new(config.clone()) })
     }
 
-    /// Asks `source` for the key `name` with each request in the place of [`OllamaConfig::api_key`], so that a key that is
-    /// exchanged there is exchanged for the next request. A request whose key the server does not know is sent once more
-    /// where the source has another key by then.
+    /// Reads `key` with each request, in the place of [`OllamaConfig::api_key`], so that a key that is exchanged in its source is
+    /// exchanged for the next request. A request whose key the server does not know is sent once more where the source
+    /// has another by then.
     #[must_use]
-    pub fn with_key_from(mut self, source: impl SecretSource, name: impl Into<Arc<str>>) -> Self {
-        self.client = self.client.with_key(NamedSecret::new(source, name));
+    pub fn with_key_from(mut self, key: NamedSecret) -> Self {
+        self.client = self.client.with_key(key);
         self
     }
 

@@ -1,11 +1,9 @@
-use std::sync::Arc;
-
 use agentscale_core::Result;
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
     LlmProvider, ModelInfo,
 };
-use agentscale_core::secrets::{NamedSecret, SecretSource};
+use agentscale_core::secrets::NamedSecret;
 use async_trait::async_trait;
 use reqwest::Response;
 
@@ -58,12 +56,12 @@ impl OpenAiProvider {
         Ok(Self { connection: Connection::new(config)? })
     }
 
-    /// Asks `source` for the key `name` with each request in the place of [`OpenAiConfig::api_key`], so that a key that is
-    /// exchanged there is exchanged for the next request. A request whose key the server does not know is sent once more
-    /// where the source has another key by then.
+    /// Reads `key` with each request, in the place of [`OpenAiConfig::api_key`], so that a key that is exchanged in its source is
+    /// exchanged for the next request. A request whose key the server does not know is sent once more where the source
+    /// has another by then.
     #[must_use]
-    pub fn with_key_from(mut self, source: impl SecretSource, name: impl Into<Arc<str>>) -> Self {
-        self.connection.client = self.connection.client.with_key(NamedSecret::new(source, name));
+    pub fn with_key_from(mut self, key: NamedSecret) -> Self {
+        self.connection.client = self.connection.client.with_key(key);
         self
     }
 

@@ -10,7 +10,7 @@ mod line;
 mod names;
 mod overflow;
 mod reload;
-mod scene;
+pub(crate) mod scene;
 mod spans;
 mod tasks;
 mod telemetry;

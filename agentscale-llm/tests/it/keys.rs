@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use agentscale_core::llm::{CompletionRequest, LlmProvider, Message};
-use agentscale_core::secrets::{Secret, SecretSource};
+use agentscale_core::secrets::{FixedSecrets, NamedSecret, Secret, SecretSource};
 use agentscale_core::{ErrorKind, Result};
 use agentscale_llm::anthropic::{AnthropicConfig, AnthropicProvider};
 use agentscale_llm::gemini::{GeminiConfig, GeminiProvider};
@@ -60,13 +60,13 @@ fn providers(url: &str, keys: &Rotating) -> Vec<Arc<dyn LlmProvider>> {
     let anthropic = AnthropicConfig::new().with_base_url(url).with_model("m").with_api_key("bad-0");
     let gemini = GeminiConfig::new().with_base_url(url).with_model("m").with_api_key("bad-0");
     let ollama = OllamaConfig::new().with_base_url(url).with_model("m").with_api_key("bad-0");
-    let (source, name) = (|| keys.clone(), "key");
+    let key = || NamedSecret::new(keys.clone(), "key");
     vec![
-        Arc::new(OpenAiProvider::new(&openai).unwrap().with_key_from(source(), name)),
-        Arc::new(OpenAiResponsesProvider::new(&openai).unwrap().with_key_from(source(), name)),
-        Arc::new(AnthropicProvider::new(&anthropic).unwrap().with_key_from(source(), name)),
-        Arc::new(GeminiProvider::new(&gemini).unwrap().with_key_from(source(), name)),
-        Arc::new(OllamaProvider::new(&ollama).unwrap().with_key_from(source(), name)),
+        Arc::new(OpenAiProvider::new(&openai).unwrap().with_key_from(key())),
+        Arc::new(OpenAiResponsesProvider::new(&openai).unwrap().with_key_from(key())),
+        Arc::new(AnthropicProvider::new(&anthropic).unwrap().with_key_from(key())),
+        Arc::new(GeminiProvider::new(&gemini).unwrap().with_key_from(key())),
+        Arc::new(OllamaProvider::new(&ollama).unwrap().with_key_from(key())),
     ]
 }
 
@@ -112,11 +112,11 @@ async fn a_request_whose_key_is_unknown_goes_once_more_with_another_and_no_furth
 }
 
 #[tokio::test]
-async fn a_source_that_fails_fails_the_request_before_it_is_sent() {
+async fn where_no_key_can_be_read_nothing_is_sent_and_the_request_is_unauthenticated() {
     let server = Server::start(reply).await;
     let config = OpenAiConfig::new().with_base_url(&server.url).with_model("m");
     let provider = OpenAiProvider::new(&config).unwrap();
-    let provider = provider.with_key_from(agentscale_core::secrets::FixedSecrets::new(), "key");
-    assert_eq!(ask(&provider).await, ErrorKind::NotFound);
+    let provider = provider.with_key_from(NamedSecret::new(FixedSecrets::new(), "key"));
+    assert_eq!(ask(&provider).await, ErrorKind::Unauthenticated);
     assert_eq!(server.requests().len(), 0);
 }

@@ -6,6 +6,8 @@ mod anthropic;
 mod bad_input;
 mod budget;
 mod cache;
+#[cfg(feature = "config")]
+mod config;
 mod conformance;
 mod deployments;
 mod extractive;

@@ -1,0 +1,37 @@
+//! A gateway out of a file: what it is made of, read, checked, and exchanged while it runs. `docs/gateway.md` has a whole
+//! one.
+
+mod check;
+mod configuration;
+mod configured;
+mod file;
+mod kinds;
+mod parse;
+mod provider;
+mod registry;
+mod secret;
+mod sources;
+mod watch;
+
+pub use configuration::{
+    CacheConfig, Configuration, EmbedderConfig, KeyConfig, ModelConfig, PoolConfig, TargetConfig,
+    TenantConfig,
+};
+pub use configured::{ConfiguredGateway, GatewayParts};
+pub use file::GatewayFile;
+pub use provider::ProviderConfig;
+pub use registry::Registry;
+pub use secret::SecretRef;
+pub use sources::SecretsConfig;
+#[cfg(feature = "vault")]
+pub use sources::{VaultAuthConfig, VaultSource};
+pub use watch::Watch;
+
+use agentscale_core::{Error, ErrorKind};
+
+const OPERATION: &str = "configure the gateway";
+
+/// What is wrong with a field, by its path as `pools.openai.keys.one.limits`.
+fn refused(field: impl std::fmt::Display, reason: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::InvalidInput, OPERATION).with_context("field", field).with_context("reason", reason)
+}
