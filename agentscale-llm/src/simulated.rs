@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use agentscale_core::llm::{
     Completion, CompletionEvent, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings,
-    LlmCapabilities, LlmProvider, ModelInfo,
+    LlmCapabilities, LlmProvider, ModelInfo, Usage,
 };
 use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
@@ -15,14 +15,17 @@ use tokio::time::sleep;
 
 use crate::answer;
 use crate::tokens::{estimate_input, estimate_tokens};
+use bill::{Billing, Bills};
 use limits::Limits;
 use plan::{Fate, Plan};
 
+mod bill;
 mod config;
 mod embedding;
 mod limits;
 mod plan;
 
+pub use bill::SimulatedBill;
 pub use config::{ErrorRate, SimulatedConfig};
 
 /// Answers after a seeded time with seeded words, errors and silences, within limits of requests, tokens and
@@ -48,6 +51,7 @@ struct Shared {
     limits: Limits,
     room: Arc<Semaphore>,
     calls: AtomicU64,
+    bills: Arc<Bills>,
 }
 
 impl SimulatedProvider {
@@ -59,12 +63,25 @@ impl SimulatedProvider {
         config.check()?;
         let limits = Limits::new(config.requests_per_minute, config.tokens_per_minute);
         let room = Arc::new(Semaphore::new(config.max_concurrency.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { shared: Arc::new(Shared { config, limits, room, calls: AtomicU64::new(0) }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config,
+                limits,
+                room,
+                calls: AtomicU64::new(0),
+                bills: Arc::default(),
+            }),
+        })
     }
 
     /// How many calls have begun, refused ones included.
     pub fn calls(&self) -> u64 {
         self.shared.calls.load(Ordering::Relaxed)
+    }
+
+    /// What it bills for the calls that have ended.
+    pub fn bill(&self) -> SimulatedBill {
+        self.shared.bills.read()
     }
 
     /// How many calls are running: a dropped future or stream is not.
@@ -77,14 +94,20 @@ impl SimulatedProvider {
         &self.shared.config
     }
 
-    /// Waits for the first token, or fails as the call's fate is.
-    async fn begin(&self, request: &CompletionRequest) -> Result<(Plan, OwnedSemaphorePermit)> {
+    /// Waits for the first token, or fails as the call's fate is. From here on the call has a price.
+    async fn begin(&self, request: &CompletionRequest) -> Result<(Plan, OwnedSemaphorePermit, Billing)> {
         let plan = Plan::draw(self.config(), self.shared.calls.fetch_add(1, Ordering::Relaxed));
         self.check(request)?;
         let tokens = plan.output_tokens(request.max_tokens);
         let permit = self.admit(estimate_input(request) + u64::from(tokens))?;
-        self.wait_for_first_token(&plan).await?;
-        Ok((plan, permit))
+        let billing = Billing::new(&self.shared.bills, estimate_input(request));
+        match self.wait_for_first_token(&plan).await {
+            Ok(()) => Ok((plan, permit, billing)),
+            Err(error) => {
+                billing.waive();
+                Err(error)
+            }
+        }
     }
 
     fn check(&self, request: &CompletionRequest) -> Result<()> {
@@ -138,19 +161,24 @@ impl LlmProvider for SimulatedProvider {
     }
 
     async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
-        let (plan, _permit) = self.begin(&request).await?;
+        let (plan, _permit, mut billing) = self.begin(&request).await?;
         let completion = self.completion(&request, &plan)?;
         let whole = u32::try_from(completion.usage.output_tokens).unwrap_or(u32::MAX);
         if let Fate::Break { share } = plan.fate {
-            sleep(plan.token * plan::tokens_before_break(whole, share)).await;
+            let written = plan::tokens_before_break(whole, share);
+            billing.write(u64::from(written));
+            sleep(plan.token * written).await;
             return Err(plan.broken_off());
         }
+        // Who goes away before the answer is there does not stop it.
+        billing.write(u64::from(whole));
         sleep(plan.token * whole).await;
+        billing.finish(completion.usage);
         Ok(completion)
     }
 
     async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
-        let (plan, permit) = self.begin(&request).await?;
+        let (plan, permit, billing) = self.begin(&request).await?;
         let completion = self.completion(&request, &plan)?;
         let mut parts = CompletionEvent::parts_of(&completion);
         let token = plan.token;
@@ -163,12 +191,22 @@ impl LlmProvider for SimulatedProvider {
             _ => Ok(CompletionEvent::Finished(completion)),
         };
         let items = parts.into_iter().map(Ok).chain([last]);
-        Ok(CompletionStream::new(stream::unfold((items, permit), move |(mut items, permit)| async move {
+        let state = (items, permit, Some(billing));
+        Ok(CompletionStream::new(stream::unfold(state, move |(mut items, permit, mut billing)| async move {
             let item = items.next()?;
-            if matches!(item, Ok(CompletionEvent::Text(_))) {
-                sleep(token).await;
+            match &item {
+                Ok(CompletionEvent::Finished(completion)) => {
+                    if let Some(billing) = billing.take() {
+                        billing.finish(completion.usage);
+                    }
+                }
+                Ok(_) => {
+                    billing.iter_mut().for_each(|billing| billing.write(1));
+                    sleep(token).await;
+                }
+                Err(_) => {}
             }
-            Some((item, (items, permit)))
+            Some((item, (items, permit, billing)))
         })))
     }
 
@@ -177,12 +215,17 @@ impl LlmProvider for SimulatedProvider {
         answer::check_model(&request.model, &self.config().model)?;
         let tokens = request.texts.iter().map(|text| estimate_tokens(text)).sum();
         let _permit = self.admit(tokens)?;
-        self.wait_for_first_token(&plan).await?;
+        let billing = Billing::new(&self.shared.bills, tokens);
+        if let Err(error) = self.wait_for_first_token(&plan).await {
+            billing.waive();
+            return Err(error);
+        }
         if matches!(plan.fate, Fate::Break { .. }) {
             return Err(plan.broken_off());
         }
+        billing.finish(Usage::new(tokens, 0));
         let config = self.config();
         let vectors = request.texts.iter().map(|text| embedding::of(text, config.seed, config.dimensions));
-        Ok(Embeddings::new(vectors.collect(), agentscale_core::llm::Usage::new(tokens, 0), &config.model))
+        Ok(Embeddings::new(vectors.collect(), Usage::new(tokens, 0), &config.model))
     }
 }

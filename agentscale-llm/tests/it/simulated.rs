@@ -151,3 +151,38 @@ fn an_impossible_configuration_is_refused() {
             .is_ok()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_bill_counts_what_was_whole_and_what_was_cut() {
+    let provider = provider(|config| {
+        config.first_token_ms = 100;
+        config.token_us = 10_000;
+        config.min_output_tokens = 30;
+        config.max_output_tokens = 30;
+    });
+    let input = agentscale_llm::estimate_tokens("How long does a lease last?");
+    provider.complete(ask()).await.unwrap();
+    provider.stream(ask()).await.unwrap().collect().await.unwrap();
+    let bill = provider.bill();
+    assert_eq!((bill.finished_calls, bill.cut_calls), (2, 0));
+    assert_eq!((bill.finished.input_tokens, bill.finished.output_tokens), (2 * input, 60));
+
+    timeout(std::time::Duration::from_millis(50), provider.complete(ask())).await.unwrap_err();
+    timeout(std::time::Duration::from_millis(150), provider.complete(ask())).await.unwrap_err();
+    let mut stream = provider.stream(ask()).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    stream.next().await.unwrap().unwrap();
+    drop(stream);
+    let bill = provider.bill();
+    assert_eq!((bill.finished_calls, bill.cut_calls), (2, 3));
+    assert_eq!((bill.cut.input_tokens, bill.cut.output_tokens), (3 * input, 32));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_before_its_first_token_is_not_billed() {
+    let provider = provider(|config| {
+        config.errors = vec![ErrorRate { kind: ErrorKind::Overloaded, rate: 1.0 }];
+    });
+    provider.complete(ask()).await.unwrap_err();
+    assert_eq!(provider.bill(), agentscale_llm::simulated::SimulatedBill::default());
+}
