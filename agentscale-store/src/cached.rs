@@ -9,13 +9,13 @@ use agentscale_core::checkpoint::{
     OutboxCursor, OutboxEntry, OutboxPage, PruneRequest, Pruned, RecordedOutcome, ThreadPage, ThreadQuery,
     Version,
 };
+use agentscale_core::lease::LeaseWatch;
 use agentscale_core::{AgentId, CheckpointStore, IdempotencyKey, MessageId, Result};
 use async_trait::async_trait;
 
 pub use config::CheckpointCacheConfig;
 pub use states::CheckpointCacheStats;
 
-use crate::delta;
 use states::{StateKey, States};
 
 /// Holds the states of checkpoints in memory, so that a store need not read and send them again.
@@ -25,7 +25,8 @@ use states::{StateKey, States};
 ///
 /// A stale read cannot happen. A state is held under its thread, version, commit id and the epoch of its
 /// commit, under which it never changes; which of them is the tip, and whether a version still exists, the
-/// store is asked at every load, for a row without its state ([`CheckpointStore::history`]). What a claim
+/// store is asked at every load, for a row without its state ([`CheckpointStore::history`]), unless a
+/// [lease](Self::with_lease) excludes others. What a claim
 /// and a commit of this process left is held too: after them, a load of the tip asks for that row only.
 ///
 /// A miss costs that question on top of the load, except where nothing of the thread is held; a claim is
@@ -56,12 +57,24 @@ use states::{StateKey, States};
 pub struct CachedCheckpointStore<S> {
     inner: S,
     states: States,
+    lease: Option<LeaseWatch>,
 }
 
 impl<S: CheckpointStore> CachedCheckpointStore<S> {
     /// Holds states of `inner`, none at first.
     pub fn new(inner: S, config: &CheckpointCacheConfig) -> Self {
-        Self { inner, states: States::new(config) }
+        Self { inner, states: States::new(config), lease: None }
+    }
+
+    /// Does not ask the store for tips that were claimed and committed through this one, while a lease is held.
+    ///
+    /// For a lease without which no process claims, forks into or deletes threads that this store loads: a node's, a
+    /// shard's. Where another process does, or where the clock of the leases jumps ahead, a load can be older than what
+    /// was acknowledged there.
+    #[must_use]
+    pub fn with_lease(mut self, lease: LeaseWatch) -> Self {
+        self.lease = Some(lease);
+        self
     }
 
     /// The store behind.
@@ -72,6 +85,11 @@ impl<S: CheckpointStore> CachedCheckpointStore<S> {
     /// What is held, and how often it served.
     pub fn stats(&self) -> CheckpointCacheStats {
         self.states.stats()
+    }
+
+    /// Whether nobody else may move a tip at this moment.
+    fn is_alone(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.check().is_ok())
     }
 
     /// The checkpoint that is asked for, without its state.
@@ -112,20 +130,22 @@ impl<S: CheckpointStore> CheckpointStore for CachedCheckpointStore<S> {
 
     async fn commit(&self, commit: Commit) -> Result<Committed> {
         let thread = commit.thread.clone();
-        let before = self.states.before(&commit);
-        let change = before.map(|before| (before, StateKey::of_commit(&commit), commit.fields.clone()));
+        let change = self.states.change(&commit);
         let committed = self.inner.commit(commit).await;
-        match change.filter(|_| committed.is_ok()) {
-            Some((before, key, writes)) => {
-                let after = delta::fold(before.fields.to_vec(), writes);
-                self.states.committed(before, key, after);
-            }
-            None => self.states.forget(&thread),
+        match (change, &committed) {
+            (Some(change), Ok(committed)) => self.states.committed(change, *committed),
+            _ => self.states.forget(&thread),
         }
         committed
     }
 
     async fn load(&self, request: LoadRequest) -> Result<Option<Checkpoint>> {
+        if request.at == At::Tip
+            && self.is_alone()
+            && let Some(tip) = self.states.tip_of_owner(&request.thread)
+        {
+            return Ok(Some(tip));
+        }
         if request.at == At::Tip && !self.states.holds_a_tip_of(&request.thread) {
             return self.load_and_hold(request).await;
         }

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use agentscale_core::AgentId;
 use agentscale_core::checkpoint::{
-    Checkpoint, CheckpointInfo, Claim, Commit, CommitId, Epoch, Field, Version,
+    Checkpoint, CheckpointInfo, Claim, Commit, CommitId, Committed, Durability, Epoch, Field, FieldWrite,
+    Version,
 };
 use bytes::Bytes;
 use moka::sync::Cache;
 
 use super::CheckpointCacheConfig;
+use crate::delta;
 
 /// What an entry takes beside names and values, roughly.
 const ENTRY_BYTES: usize = 256;
@@ -53,29 +55,32 @@ impl StateKey {
     pub(super) fn of(info: &CheckpointInfo) -> Self {
         Self { thread: info.thread.clone(), version: info.version, id: info.id, epoch: info.epoch }
     }
-
-    /// The name of what a commit leaves, where it stands.
-    pub(super) fn of_commit(commit: &Commit) -> Self {
-        let version = Version(commit.expected.0.saturating_add(1));
-        Self { thread: commit.thread.clone(), version, id: commit.id, epoch: commit.epoch }
-    }
 }
 
-/// What a commit builds on.
+/// What a commit builds on, and what it leaves where it stands.
 #[derive(Debug)]
-pub(super) struct Before {
-    key: Option<StateKey>,
-    owner: Epoch,
-    pub(super) fields: Arc<[Field]>,
+pub(super) struct Change {
+    before: Option<StateKey>,
+    after: CheckpointInfo,
+    fields: Arc<[Field]>,
+    writes: Vec<FieldWrite>,
 }
 
-/// A tip as it was last seen. The epoch is that of an owner which has claimed through this store: as long as its
-/// commits succeed, nobody else has moved the tip.
+/// A tip as it was last seen.
 #[derive(Clone, Debug)]
 struct Tip {
     /// `None` where the thread had no checkpoint.
-    key: Option<StateKey>,
+    info: Option<Arc<CheckpointInfo>>,
+    /// An owner that has claimed through this store: as long as its commits succeed, nobody else has moved the tip.
     owner: Option<Epoch>,
+    /// Whether the store keeps it for certain; what is only queued it may yet refuse.
+    is_kept: bool,
+}
+
+impl Tip {
+    fn key(&self) -> Option<StateKey> {
+        self.info.as_deref().map(StateKey::of)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -102,8 +107,16 @@ impl States {
     }
 
     pub(super) fn holds_a_tip_of(&self, thread: &AgentId) -> bool {
-        let key = self.tips.get(thread).and_then(|tip| tip.key);
+        let key = self.tips.get(thread).and_then(|tip| tip.key());
         key.is_some_and(|key| self.states.contains_key(&key))
+    }
+
+    /// The tip that an owner has left which claimed through this store.
+    pub(super) fn tip_of_owner(&self, thread: &AgentId) -> Option<Checkpoint> {
+        let tip = self.tips.get(thread).filter(|tip| tip.owner.is_some() && tip.is_kept)?;
+        let info = tip.info?;
+        let fields = self.state(&StateKey::of(&info))?;
+        Some(Checkpoint::new((*info).clone(), fields.to_vec()))
     }
 
     pub(super) fn state(&self, key: &StateKey) -> Option<Arc<[Field]>> {
@@ -121,43 +134,50 @@ impl States {
     pub(super) fn hold(&self, checkpoint: &Checkpoint, is_tip: bool) {
         let key = StateKey::of(&checkpoint.info);
         self.states.insert(key.clone(), checkpoint.fields.as_slice().into());
-        if is_tip {
-            let thread = checkpoint.info.thread.clone();
-            let key = Some(key);
-            let known = self.tips.get(&thread).filter(|known| known.key == key);
-            self.tips.insert(thread, known.unwrap_or(Tip { key, owner: None }));
+        if is_tip && self.tips.get(&key.thread).is_none_or(|known| known.key().as_ref() != Some(&key)) {
+            let info = Some(Arc::new(checkpoint.info.clone()));
+            self.tips.insert(key.thread, Tip { info, owner: None, is_kept: true });
         }
     }
 
     pub(super) fn claimed(&self, thread: &AgentId, claim: &Claim) {
-        let key = claim.tip.as_ref().map(|tip| StateKey::of(&tip.info));
-        if let (Some(tip), Some(key)) = (&claim.tip, &key) {
-            self.states.insert(key.clone(), tip.fields.as_slice().into());
+        if let Some(tip) = &claim.tip {
+            self.states.insert(StateKey::of(&tip.info), tip.fields.as_slice().into());
         }
-        self.tips.insert(thread.clone(), Tip { key, owner: Some(claim.epoch) });
+        let info = claim.tip.as_ref().map(|tip| Arc::new(tip.info.clone()));
+        self.tips.insert(thread.clone(), Tip { info, owner: Some(claim.epoch), is_kept: true });
     }
 
-    /// The state that a commit builds on, where it is known beyond doubt.
-    pub(super) fn before(&self, commit: &Commit) -> Option<Before> {
+    /// What a commit will change, where the state that it builds on is known beyond doubt.
+    pub(super) fn change(&self, commit: &Commit) -> Option<Change> {
         let tip = self.tips.get(&commit.thread)?;
-        let version = tip.key.as_ref().map_or(Version(0), |key| key.version);
+        let version = tip.info.as_ref().map_or(Version(0), |info| info.version);
         if tip.owner != Some(commit.epoch) || version != commit.expected {
             return None;
         }
-        let fields = match &tip.key {
+        let before = tip.key();
+        let fields = match &before {
             Some(key) => self.states.get(key)?,
             None => Arc::default(),
         };
-        Some(Before { key: tip.key, owner: commit.epoch, fields })
+        let thread = commit.thread.clone();
+        let version = Version(version.0.saturating_add(1));
+        let header = commit.header.clone();
+        let after = CheckpointInfo::new(thread, version, commit.id, commit.epoch, header, commit.stamp)
+            .with_tags(commit.tags.clone());
+        Some(Change { before, after, fields, writes: commit.fields.clone() })
     }
 
     /// Holds what a commit left, in place of what it built on.
-    pub(super) fn committed(&self, before: Before, key: StateKey, fields: Vec<Field>) {
-        if let Some(superseded) = before.key {
+    pub(super) fn committed(&self, change: Change, committed: Committed) {
+        let Change { before, after, fields, writes } = change;
+        if let Some(superseded) = before {
             self.states.invalidate(&superseded);
         }
-        self.states.insert(key.clone(), fields.into());
-        self.tips.insert(key.thread.clone(), Tip { key: Some(key), owner: Some(before.owner) });
+        self.states.insert(StateKey::of(&after), delta::fold(fields.to_vec(), writes).into());
+        let owner = Some(after.epoch);
+        let is_kept = committed.level >= Durability::Process;
+        self.tips.insert(after.thread.clone(), Tip { info: Some(Arc::new(after)), owner, is_kept });
     }
 
     /// Forgets which state is the tip of a thread. The states themselves stay true.

@@ -1,13 +1,20 @@
 //! States held in memory: asked for once, and never stale.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use agentscale_core::checkpoint::{ClaimRequest, DeleteRequest, FieldWrite, LoadRequest, Version};
+use agentscale_core::checkpoint::{
+    ClaimRequest, DeleteRequest, Durability, FieldWrite, LoadRequest, Version,
+};
+use agentscale_core::lease::{AcquireRequest, Lease, LeaseKey};
 use agentscale_core::testkit::{FaultyStore, StoreFault, StoreOperation};
-use agentscale_core::{CheckpointStore, ErrorKind};
-use agentscale_store::{CachedCheckpointStore, CheckpointCacheConfig, InMemoryCheckpointStore};
+use agentscale_core::{CheckpointStore, ErrorKind, Tenant};
+use agentscale_store::{
+    CachedCheckpointStore, CheckpointCacheConfig, InMemoryCheckpointStore, InMemoryLeaseStore,
+    SqliteCheckpointConfig,
+};
 
-use crate::scene::{Owner, thread};
+use crate::scene::{Owner, open_with, thread};
 
 type Cached = CachedCheckpointStore<InMemoryCheckpointStore>;
 
@@ -88,6 +95,52 @@ async fn a_state_is_folded_only_by_an_owner_that_claimed_here() {
     store.commit(commit).await.unwrap();
     let tip = store.load(LoadRequest::tip(thread("alice"))).await.unwrap().unwrap();
     assert_eq!(tip, inner.load(LoadRequest::tip(thread("alice"))).await.unwrap().unwrap());
+}
+
+/// Only of an owner that claimed here, and only while the lease is held.
+#[tokio::test]
+async fn under_a_lease_the_tip_is_not_asked_for() {
+    let leases = Arc::new(InMemoryLeaseStore::new());
+    let key = LeaseKey::new(&Tenant::new("acme").unwrap(), "node", "1").unwrap();
+    let request = AcquireRequest::new(key, "here".try_into().unwrap(), Duration::from_secs(30));
+    let lease = Lease::acquire(leases, request).await.unwrap();
+    let inner = Arc::new(FaultyStore::new(InMemoryCheckpointStore::new()));
+    let store = CachedCheckpointStore::new(inner.clone(), &CheckpointCacheConfig::default())
+        .with_lease(lease.watch());
+    let fail = || inner.inject(StoreOperation::History, StoreFault::Fail(ErrorKind::Internal));
+    let load = async || store.load(LoadRequest::tip(thread("alice"))).await;
+
+    let mut owner = Owner::claim(&store, "alice").await;
+    owner.write("[1]").await.unwrap();
+    fail();
+    let tip = load().await.unwrap().unwrap();
+    let stored = inner.load(LoadRequest::tip(thread("alice"))).await.unwrap().unwrap();
+    assert_eq!(tip, stored);
+    assert_eq!(inner.met(), 0);
+
+    lease.close().await.unwrap();
+    assert_eq!(load().await.unwrap_err().kind(), ErrorKind::Internal);
+    assert_eq!(load().await.unwrap().unwrap(), stored);
+}
+
+/// It stands only in a queue, which may yet fail.
+#[tokio::test]
+async fn under_a_lease_a_buffered_tip_is_asked_for() {
+    let leases = Arc::new(InMemoryLeaseStore::new());
+    let key = LeaseKey::new(&Tenant::new("acme").unwrap(), "node", "1").unwrap();
+    let request = AcquireRequest::new(key, "here".try_into().unwrap(), Duration::from_secs(30));
+    let lease = Lease::acquire(leases, request).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = open_with(&folder.path().join("checkpoints.db"), SqliteCheckpointConfig::default()).await;
+    let inner = Arc::new(FaultyStore::new(file));
+    let store = CachedCheckpointStore::new(inner.clone(), &CheckpointCacheConfig::default())
+        .with_lease(lease.watch());
+    let mut owner = Owner::claim(&store, "alice").await;
+    owner.level = Durability::Buffered;
+    owner.write("[1]").await.unwrap();
+    inner.inject(StoreOperation::History, StoreFault::Fail(ErrorKind::Internal));
+    let loaded = store.load(LoadRequest::tip(thread("alice"))).await;
+    assert_eq!(loaded.unwrap_err().kind(), ErrorKind::Internal);
 }
 
 #[tokio::test]

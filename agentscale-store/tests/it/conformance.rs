@@ -82,7 +82,12 @@ impl CheckpointStoreHarness for Layered {
 
 #[cfg(feature = "cache")]
 mod cached {
-    use agentscale_store::{CachedCheckpointStore, CheckpointCacheConfig};
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use agentscale_core::Tenant;
+    use agentscale_core::lease::{AcquireRequest, Lease, LeaseKey};
+    use agentscale_store::{CachedCheckpointStore, CheckpointCacheConfig, InMemoryLeaseStore};
 
     use super::*;
 
@@ -105,6 +110,30 @@ mod cached {
     mod sqlite {
         use super::{Cached, Sqlite};
         agentscale_core::checkpoint_store_conformance!(Cached(Sqlite::new()));
+    }
+
+    /// Asks for no tip that an owner has left through it: the lease says that nobody else moves one.
+    struct Leased(Sqlite, Mutex<Option<Lease>>);
+
+    #[async_trait]
+    impl CheckpointStoreHarness for Leased {
+        async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
+            let key = LeaseKey::new(&Tenant::new("acme").expect("a name"), "node", "1").expect("names");
+            let request =
+                AcquireRequest::new(key, "here".try_into().expect("a name"), Duration::from_secs(30));
+            let leases = Arc::new(InMemoryLeaseStore::new());
+            let lease = Lease::acquire(leases, request).await.expect("nobody holds it");
+            let store =
+                CachedCheckpointStore::new(self.0.open(limits).await, &CheckpointCacheConfig::default())
+                    .with_lease(lease.watch());
+            *self.1.lock().expect("no test panics with it") = Some(lease);
+            Arc::new(store)
+        }
+    }
+
+    mod leased {
+        use super::{Leased, Mutex, Sqlite};
+        agentscale_core::checkpoint_store_conformance!(Leased(Sqlite::new(), Mutex::new(None)));
     }
 
     mod doubly {
