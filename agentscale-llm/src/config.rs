@@ -1,6 +1,7 @@
 //! A gateway out of a file: what it is made of, read, checked, and exchanged while it runs. `docs/gateway.md` has a whole
 //! one.
 
+mod budget;
 mod check;
 mod configuration;
 mod configured;
@@ -13,9 +14,10 @@ mod secret;
 mod sources;
 mod watch;
 
+pub use budget::{BudgetRule, PriceConfig, PricesConfig};
 pub use configuration::{
-    CacheConfig, Configuration, EmbedderConfig, KeyConfig, ModelConfig, PoolConfig, TargetConfig,
-    TenantConfig,
+    CacheConfig, CheaperConfig, Configuration, EmbedderConfig, KeyConfig, ModelConfig, PoolConfig,
+    TargetConfig, TenantConfig,
 };
 pub use configured::{ConfiguredGateway, GatewayParts};
 pub use file::GatewayFile;

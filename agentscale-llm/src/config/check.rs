@@ -8,7 +8,7 @@ use super::{Configuration, KeyConfig, ModelConfig, PoolConfig, refused};
 use crate::gateway::KeyLimits;
 
 pub(super) fn check(configuration: &Configuration) -> Result<()> {
-    let Configuration { pools, models, hints, tenants, cache, .. } = configuration;
+    let Configuration { pools, models, hints, tenants, budgets, cache, .. } = configuration;
     if models.is_empty() {
         return Err(refused("models", "there is none"));
     }
@@ -38,6 +38,14 @@ pub(super) fn check(configuration: &Configuration) -> Result<()> {
     for (tenant, config) in tenants {
         for (hint, name) in &config.hints {
             model(format!("tenants.{}.hints.{hint}", tenant.as_str()), name)?;
+        }
+    }
+    for (place, budget) in budgets.iter().enumerate() {
+        if let Some(name) = &budget.model {
+            model(format!("budgets[{place}].model"), name)?;
+        }
+        if let Some(field) = budget.contradiction() {
+            return Err(refused(format!("budgets[{place}].{field}"), "beside the others it says nothing"));
         }
     }
     match cache.as_ref().and_then(|cache| cache.embedder.as_ref()) {
@@ -96,11 +104,14 @@ fn check_model(
     if config.targets.is_empty() {
         return Err(refused(format!("{field}.targets"), "there is none"));
     }
-    for (list, targets) in [("targets", &config.targets), ("overflow", &config.overflow)] {
-        for (place, target) in targets.iter().enumerate() {
-            if !configuration.pools.contains_key(&target.pool) {
-                return Err(refused(format!("{field}.{list}[{place}].pool"), "no such pool"));
-            }
+    let lists = [
+        ("targets", config.targets.iter().map(|target| &target.pool).collect::<Vec<_>>()),
+        ("overflow", config.overflow.iter().map(|target| &target.pool).collect()),
+        ("cheaper", config.cheaper.iter().map(|target| &target.pool).collect()),
+    ];
+    for (list, named) in lists {
+        if let Some(place) = named.iter().position(|pool| !configuration.pools.contains_key(*pool)) {
+            return Err(refused(format!("{field}.{list}[{place}].pool"), "no such pool"));
         }
     }
     for (name, value) in

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use agentscale_core::{Result, Tenant};
+use agentscale_core::{Priority, Result, Tenant};
 use serde::Deserialize;
 
-use super::{ProviderConfig, SecretRef, SecretsConfig, check, parse};
+use super::{BudgetRule, PricesConfig, ProviderConfig, SecretRef, SecretsConfig, check, parse};
 use crate::cache::{ResponseCacheConfig, SemanticConfig};
 use crate::gateway::{GatewayConfig, KeyChoice, KeyLimits};
 
@@ -39,6 +39,11 @@ pub struct Configuration {
     pub hints: BTreeMap<String, String>,
     /// What is particular to a tenant, by its name; nothing.
     pub tenants: BTreeMap<Tenant, TenantConfig>,
+    /// How much may be spent; nothing is limited. Where there is one, the host gives a
+    /// [ledger](super::GatewayParts::with_ledger).
+    pub budgets: Vec<BudgetRule>,
+    /// What models cost.
+    pub prices: PricesConfig,
     /// What keeps answers for the same question; without it none are kept.
     pub cache: Option<CacheConfig>,
 }
@@ -82,6 +87,8 @@ pub struct ModelConfig {
     pub targets: Vec<TargetConfig>,
     /// Where calls go when the line has been long for long; nowhere.
     pub overflow: Vec<TargetConfig>,
+    /// Where calls of a class and of lower ones go first; nowhere.
+    pub cheaper: Vec<CheaperConfig>,
     /// How many tokens of input and output it takes together; not known.
     pub context_window: Option<u32>,
     /// The longest answer in tokens of calls that name none; `gateway.max_output_tokens`.
@@ -97,6 +104,21 @@ pub struct ModelConfig {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TargetConfig {
+    /// The pool.
+    pub pool: String,
+    /// The model's name there; as here.
+    #[serde(default)]
+    pub model: Option<String>,
+}
+
+/// A cheaper and slower way for calls that can wait.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CheaperConfig {
+    /// The highest class that takes it: `incident`, `supervised`, `conversation`, `scheduled`, `consolidation`,
+    /// `evaluation`.
+    pub class: Priority,
     /// The pool.
     pub pool: String,
     /// The model's name there; as here.

@@ -2,7 +2,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use agentscale_core::Result;
 use agentscale_core::knowledge::ProviderEmbedder;
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
@@ -11,6 +10,7 @@ use agentscale_core::llm::{
 use agentscale_core::metrics::Metrics;
 use agentscale_core::secrets::{CachedSecrets, NamedSecret};
 use agentscale_core::time::{Clock, SystemClock};
+use agentscale_core::{BudgetLedger, Result};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
@@ -31,6 +31,8 @@ pub struct GatewayParts {
     pub metrics: Metrics,
     /// The clock; the system's unless given.
     pub clock: Arc<dyn Clock>,
+    /// Where budgets are kept and usage is recorded; none.
+    pub ledger: Option<Arc<dyn BudgetLedger>>,
 }
 
 impl Default for GatewayParts {
@@ -42,7 +44,12 @@ impl Default for GatewayParts {
 impl GatewayParts {
     /// The kinds of this crate, the system's clock, records that nobody reads.
     pub fn new() -> Self {
-        Self { registry: Registry::new(), metrics: Metrics::new(), clock: Arc::new(SystemClock::new()) }
+        Self {
+            registry: Registry::new(),
+            metrics: Metrics::new(),
+            clock: Arc::new(SystemClock::new()),
+            ledger: None,
+        }
     }
 
     /// Sets what the configuration can name.
@@ -63,6 +70,13 @@ impl GatewayParts {
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Sets where budgets are kept and usage is recorded. A configuration with budgets needs one.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: impl BudgetLedger) -> Self {
+        self.ledger = Some(Arc::new(ledger));
         self
     }
 }
@@ -197,6 +211,9 @@ impl Made {
             .config(configuration.gateway.clone())
             .clock(Arc::clone(&parts.clock))
             .metrics(parts.metrics.clone());
+        if let Some(ledger) = &parts.ledger {
+            builder = builder.ledger(Arc::clone(ledger));
+        }
         for (pool_name, pool) in &configuration.pools {
             let mut keys = KeyPool::new(pool_name).with_choice(pool.choice);
             for (id, key) in &pool.keys {
@@ -250,6 +267,9 @@ fn add_models(mut builder: GatewayBuilder, configuration: &Configuration) -> Gat
         for target in &config.overflow {
             model = model.overflowing_to(&target.pool, target.model.as_ref().unwrap_or(name));
         }
+        for target in &config.cheaper {
+            model = model.cheaper_for(target.class, &target.pool, target.model.as_ref().unwrap_or(name));
+        }
         if let Some(tokens) = config.context_window {
             model = model.with_context_window(tokens);
         }
@@ -267,6 +287,10 @@ fn add_models(mut builder: GatewayBuilder, configuration: &Configuration) -> Gat
     for (hint, model) in &configuration.hints {
         builder = builder.hint(hint, model);
     }
+    for budget in &configuration.budgets {
+        builder = builder.budget(budget.budget());
+    }
+    builder = builder.prices(configuration.prices.table());
     for (tenant, config) in &configuration.tenants {
         if let Some(weight) = config.weight {
             builder = builder.weight(tenant.clone(), weight);

@@ -2,6 +2,7 @@ use agentscale_core::ErrorKind;
 use agentscale_core::llm::LlmProvider;
 use agentscale_core::secrets::FixedSecrets;
 use agentscale_core::{LlmProviderExt, Tenant};
+use agentscale_llm::budget::InMemoryBudgetLedger;
 use agentscale_llm::config::{Configuration, ConfiguredGateway, GatewayParts};
 use agentscale_llm::gateway::Gateway;
 use tokio::time::Instant;
@@ -93,6 +94,24 @@ async fn what_cannot_work_leaves_all_as_it_was() {
         assert_eq!((error.kind(), error.context("field")), (ErrorKind::InvalidInput, Some(field)), "{error}");
         assert_eq!(gateway.ask("how long?").await.unwrap(), "one");
     }
+}
+
+#[tokio::test]
+async fn budgets_and_prices_are_exchanged_too_and_need_a_ledger() {
+    let with_budget = |money: &str| {
+        saying("one")
+            + &format!("budgets = [{{ period = 'day', limit.money = '{money}' }}]\n")
+            + "prices.models.'m'.price = { input = '1000', output = '1000' }\n"
+    };
+    let made = Made::default();
+    let error = ConfiguredGateway::new(read(&with_budget("1")), made.parts()).await.unwrap_err();
+    assert_eq!((error.kind(), error.context("budget")), (ErrorKind::InvalidInput, Some("ledger")), "{error}");
+    let parts = made.parts().with_ledger(InMemoryBudgetLedger::new());
+    let gateway = ConfiguredGateway::new(read(&with_budget("0.01")), parts).await.unwrap();
+    let error = gateway.complete(ask("acme")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BudgetExceeded, "{error}");
+    gateway.apply(read(&with_budget("1000"))).await.unwrap();
+    gateway.complete(ask("acme")).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use agentscale_core::ErrorKind;
 use agentscale_core::llm::LlmProvider;
 use agentscale_core::secrets::FixedSecrets;
+use agentscale_llm::budget::InMemoryBudgetLedger;
 use agentscale_llm::config::{Configuration, ConfiguredGateway, GatewayParts, Registry};
 
 const CHAPTER: &str = include_str!("../../../../docs/gateway.md");
@@ -28,7 +29,7 @@ async fn the_chapters_configuration_makes_a_gateway() {
     // The Vault is not there, which is what its calls will say.
     let text = toml().replace("vault.example.com:8200", "127.0.0.1:1");
     let registry = Registry::new().with_secrets("env", environment).with_secrets("file", files);
-    let parts = GatewayParts::new().with_registry(registry);
+    let parts = GatewayParts::new().with_registry(registry).with_ledger(InMemoryBudgetLedger::new());
     let configuration = Configuration::from_toml(&text).unwrap();
     let gateway = ConfiguredGateway::new(configuration.clone(), parts).await.unwrap();
     let models: Vec<_> = gateway.models().into_iter().map(|model| model.name).collect();

@@ -36,6 +36,17 @@ fn what_cannot_work_is_named_by_its_field() {
         ),
         (key("{}") + "hints.fast = 'x'", "hints.fast"),
         (key("{}") + "tenants.acme.hints.fast = 'x'", "tenants.acme.hints.fast"),
+        (
+            key("{}")
+                + "models.n = { targets = [{ pool = 'p' }], cheaper = [{ class = 'scheduled', pool = 'x' }] }",
+            "models.n.cheaper[0].pool",
+        ),
+        (key("{}") + "budgets = [{ period = 'day', limit.tokens = 1, model = 'x' }]", "budgets[0].model"),
+        (
+            key("{}") + "budgets = [{ period = 'day', limit.tokens = 1, tenant = 't', no_tenant = true }]",
+            "budgets[0].no_tenant",
+        ),
+        (key("{}") + "budgets = [{ period = 'day', limit = {} }]", "budgets[0].limit"),
         (key("{}") + "cache.embedder = { model = 'x', dimensions = 4 }", "cache.embedder.model"),
         (key("{ provider = { kind = 'openai', api_key = 'sk-7' } }"), "pools.p.keys.k.provider.api_key"),
         (
@@ -59,6 +70,7 @@ fn what_is_not_understood_is_named_by_its_line() {
         ("1", "pools.p.keys.k.limits = { requests = -1 }"),
         ("1", "pools.p.choice = 'best'"),
         ("1", "tenants.acme.weight = 0"),
+        ("1", "prices.default.price = { input = '1.5.', output = '1' }"),
         ("1", "pools.p.provider = { base_url = 'x' }"),
         ("1", "pools.p.keys.k.secret = 'sk-live-7'"),
         ("1", "hints ="),
