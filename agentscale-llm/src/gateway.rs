@@ -163,6 +163,11 @@ impl Gateway {
         }
     }
 
+    /// Whether a provider works, as far as its calls and probes have shown: whether a call may have an answer.
+    pub fn works(&self) -> bool {
+        self.shared.table().works()
+    }
+
     /// How many calls wait in line.
     pub fn waiting(&self) -> usize {
         self.shared.desk.waiting()

@@ -99,6 +99,10 @@ impl Health {
         }
     }
 
+    pub(crate) fn works(&self) -> bool {
+        !self.is_open()
+    }
+
     fn is_open(&self) -> bool {
         !matches!(self.breaker.state(), CircuitState::Closed)
     }

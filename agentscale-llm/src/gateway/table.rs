@@ -63,6 +63,11 @@ impl Table {
         tenant.and_then(|tenant| self.weights.get(tenant)).map_or(1, |weight| weight.get())
     }
 
+    /// Whether one of the providers works.
+    pub(crate) fn works(&self) -> bool {
+        self.pools.values().any(|pool| pool.health().works())
+    }
+
     pub(crate) fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.values()
     }

@@ -14,6 +14,7 @@ pub(crate) mod scene;
 mod spans;
 mod tasks;
 mod telemetry;
+mod works;
 
 mod conformance {
     use agentscale_llm::ExtractiveProvider;

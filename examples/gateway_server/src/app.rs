@@ -1,6 +1,7 @@
 use agentscale::core::metrics::Metrics;
 use agentscale::core::time::{Clock, SystemClock};
 use agentscale::core::{LlmProvider, Result};
+use agentscale::llm::gateway::Gateway;
 
 use crate::auth::Keys;
 use crate::config::ServerConfig;
@@ -12,7 +13,10 @@ use crate::server::Drain;
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) config: ServerConfig,
+    /// What answers.
     pub(crate) provider: Box<dyn LlmProvider>,
+    /// What stands behind that.
+    pub(crate) gateway: Gateway,
     pub(crate) keys: Keys,
     pub(crate) registry: Metrics,
     pub(crate) metrics: ServerMetrics,
@@ -28,8 +32,10 @@ impl App {
     pub(crate) fn new(config: ServerConfig) -> Result<Self> {
         config.limits.check()?;
         let (registry, clock) = (Metrics::new(), SystemClock::new());
+        let gateway = demo::gateway(&config.simulator, &registry)?;
         Ok(Self {
-            provider: Box::new(demo::gateway(&config.simulator, &registry)?),
+            provider: Box::new(gateway.clone()),
+            gateway,
             keys: Keys::new(&config.keys)?,
             metrics: ServerMetrics::new(&registry)?,
             registry,

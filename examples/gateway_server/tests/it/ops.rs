@@ -15,6 +15,17 @@ async fn a_server_that_runs_is_alive_and_ready() {
 }
 
 #[tokio::test]
+async fn a_server_whose_providers_fail_is_alive_and_not_ready() {
+    let server = Server::start("[simulator]\nerrors = [{ kind = \"unavailable\", rate = 1.0 }]");
+    let status = async |path| http().get(server.url(path)).send().await.unwrap().status().as_u16();
+    for _ in 0..5 {
+        assert_eq!(status("/readyz").await, 200);
+        post(&server, "/v1/chat/completions", &hello()).await;
+    }
+    assert_eq!((status("/readyz").await, status("/healthz").await), (503, 200));
+}
+
+#[tokio::test]
 async fn metrics_are_openmetrics_and_count_what_was_served() {
     let server = Server::start("");
     post(&server, "/v1/chat/completions", &hello()).await;

@@ -1,0 +1,26 @@
+use std::time::Duration;
+
+use agentscale_core::llm::LlmProvider;
+use agentscale_core::testkit::ScriptedProvider;
+use agentscale_core::{Error, ErrorKind};
+use tokio::time::sleep;
+
+use super::scene::{ask, failing, tiers};
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_works_as_long_as_one_of_its_providers_does() {
+    let refusing = (0..7).fold(ScriptedProvider::new(), |provider, _| {
+        provider.with_error(Error::new(ErrorKind::Unavailable, "call"))
+    });
+    let second = refusing.with_answer("healed").repeating();
+    let gateway = tiers([failing(ErrorKind::Unavailable), second]).build().unwrap();
+    assert!(gateway.works());
+    for call in 0..5 {
+        assert!(gateway.works(), "{call}");
+        gateway.complete(ask("acme")).await.unwrap_err();
+    }
+    assert!(!gateway.works());
+    // Two probes meet the trouble, the third does not.
+    sleep(Duration::from_millis(6_001)).await;
+    assert!(gateway.works());
+}
