@@ -12,3 +12,4 @@ pub(crate) mod models;
 pub(crate) mod responses;
 pub(crate) mod sse;
 pub(crate) mod tools;
+pub(crate) mod usage;

@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use agentscale::core::metrics::Metrics;
 use agentscale::core::time::{Clock, SystemClock};
-use agentscale::core::{LlmProvider, Result};
+use agentscale::core::{BudgetLedger, LlmProvider, Result};
+use agentscale::llm::budget::InMemoryBudgetLedger;
 use agentscale::llm::gateway::Gateway;
 
 use crate::auth::Keys;
@@ -17,6 +20,8 @@ pub(crate) struct App {
     pub(crate) provider: Box<dyn LlmProvider>,
     /// What stands behind that.
     pub(crate) gateway: Gateway,
+    /// What its budgets are kept in, and what was used.
+    pub(crate) ledger: Arc<dyn BudgetLedger>,
     pub(crate) keys: Keys,
     pub(crate) registry: Metrics,
     pub(crate) metrics: ServerMetrics,
@@ -32,10 +37,12 @@ impl App {
     pub(crate) fn new(config: ServerConfig) -> Result<Self> {
         config.limits.check()?;
         let (registry, clock) = (Metrics::new(), SystemClock::new());
-        let gateway = demo::gateway(&config.simulator, &registry)?;
+        let ledger: Arc<dyn BudgetLedger> = Arc::new(InMemoryBudgetLedger::new());
+        let gateway = demo::gateway(&config.simulator, &registry, Arc::clone(&ledger))?;
         Ok(Self {
             provider: Box::new(gateway.clone()),
             gateway,
+            ledger,
             keys: Keys::new(&config.keys)?,
             metrics: ServerMetrics::new(&registry)?,
             registry,

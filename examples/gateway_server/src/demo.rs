@@ -1,9 +1,10 @@
 //! The server without a configuration: one simulated model behind the gateway, and the key `demo`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use agentscale::core::metrics::Metrics;
-use agentscale::core::{Priority, Result, Tenant};
+use agentscale::core::{BudgetLedger, Priority, Result, Tenant};
 use agentscale::llm::SimulatedProvider;
 use agentscale::llm::gateway::{Gateway, GatewayModel, KeyPool, ProviderKey};
 use agentscale::llm::simulated::SimulatedConfig;
@@ -29,11 +30,16 @@ pub(crate) fn config() -> Result<ServerConfig> {
 }
 
 /// A gateway of one key, which is the simulator's.
-pub(crate) fn gateway(config: &SimulatedConfig, metrics: &Metrics) -> Result<Gateway> {
+pub(crate) fn gateway(
+    config: &SimulatedConfig,
+    metrics: &Metrics,
+    ledger: Arc<dyn BudgetLedger>,
+) -> Result<Gateway> {
     let model = config.model.clone();
     let key = ProviderKey::new("simulator", SimulatedProvider::new(config.clone())?);
     Gateway::builder()
         .metrics(metrics.clone())
+        .ledger(ledger)
         .pool(KeyPool::new("simulator").key(key))
         .model(GatewayModel::new(&model).via("simulator", &model).with_context_window(config.context_window))
         .build()

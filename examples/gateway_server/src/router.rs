@@ -6,7 +6,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::api::error::ApiError;
-use crate::api::{chat, embeddings, models, responses};
+use crate::api::{chat, embeddings, models, responses, usage};
 use crate::app::App;
 use crate::{auth, observe, ops};
 
@@ -17,6 +17,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/responses", post(responses::create))
         .route("/v1/embeddings", post(embeddings::create))
         .route("/v1/models", get(models::list))
+        .route("/v1/usage", get(usage::read))
         // The names of models may have slashes.
         .route("/v1/models/{*id}", get(models::find))
         .route_layer(from_fn_with_state(Arc::clone(&app), auth::authenticate));

@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::config::Limits;
 use crate::router::router;
 
-/// How long streams may take to say that they were cut.
+/// How long streams may take to say that they were cut, and the ledger to settle.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How much of an answer waits for its client in a connection; what comes behind waits at the provider.
@@ -65,6 +65,11 @@ impl Server {
         }
         drop(self.listener);
         connections.end(&app).await;
+        match timeout(LAST_WORDS, app.gateway.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "settle the budgets"),
+            Err(_) => tracing::warn!("the ledger takes too long to settle the budgets"),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{api, ops};
         api::embeddings::create,
         api::models::list,
         api::models::find,
+        api::usage::read,
         ops::health::alive,
         ops::health::ready,
         ops::metrics::read,

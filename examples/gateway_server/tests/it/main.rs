@@ -12,3 +12,4 @@ mod models;
 mod ops;
 mod responses;
 mod server;
+mod usage;

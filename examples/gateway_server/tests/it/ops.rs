@@ -54,6 +54,7 @@ async fn the_description_names_every_endpoint() {
         "/v1/embeddings",
         "/v1/models",
         "/v1/models/{id}",
+        "/v1/usage",
         "/healthz",
         "/readyz",
         "/metrics",
