@@ -1,14 +1,13 @@
-use std::sync::Arc;
-
+use agentscale::core::Result;
 use agentscale::core::metrics::Metrics;
 use agentscale::core::time::{Clock, SystemClock};
-use agentscale::core::{BudgetLedger, LlmProvider, Result};
 use agentscale::llm::budget::InMemoryBudgetLedger;
+use agentscale::llm::config::ConfiguredGateway;
 use agentscale::llm::gateway::Gateway;
 
 use crate::auth::Keys;
 use crate::config::ServerConfig;
-use crate::demo;
+use crate::gateway::Served;
 use crate::observe::ServerMetrics;
 use crate::server::Drain;
 
@@ -16,12 +15,6 @@ use crate::server::Drain;
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) config: ServerConfig,
-    /// What answers.
-    pub(crate) provider: Box<dyn LlmProvider>,
-    /// What stands behind that.
-    pub(crate) gateway: Gateway,
-    /// What its budgets are kept in, and what was used.
-    pub(crate) ledger: Arc<dyn BudgetLedger>,
     pub(crate) keys: Keys,
     pub(crate) registry: Metrics,
     pub(crate) metrics: ServerMetrics,
@@ -29,21 +22,18 @@ pub(crate) struct App {
     pub(crate) clock: SystemClock,
     /// Seconds since the Unix epoch: when models are said to have been made.
     pub(crate) started: u64,
+    served: Served,
 }
 
 impl App {
     /// # Errors
     /// `invalid_input` for a configuration that cannot work.
-    pub(crate) fn new(config: ServerConfig) -> Result<Self> {
+    pub(crate) async fn new(config: ServerConfig) -> Result<Self> {
         config.limits.check()?;
         let (registry, clock) = (Metrics::new(), SystemClock::new());
-        let ledger: Arc<dyn BudgetLedger> = Arc::new(InMemoryBudgetLedger::new());
-        let gateway = demo::gateway(&config.simulator, &registry, Arc::clone(&ledger))?;
         Ok(Self {
-            provider: Box::new(gateway.clone()),
-            gateway,
-            ledger,
             keys: Keys::new(&config.keys)?,
+            served: Served::open(config.gateway.as_deref(), &registry).await?,
             metrics: ServerMetrics::new(&registry)?,
             registry,
             drain: Drain::new(),
@@ -51,6 +41,20 @@ impl App {
             clock,
             config,
         })
+    }
+
+    /// What answers.
+    pub(crate) fn provider(&self) -> &ConfiguredGateway {
+        &self.served.gateway
+    }
+
+    /// The gateway behind its caches.
+    pub(crate) fn gateway(&self) -> &Gateway {
+        self.served.gateway.gateway()
+    }
+
+    pub(crate) fn ledger(&self) -> &InMemoryBudgetLedger {
+        &self.served.ledger
     }
 
     /// Seconds since the Unix epoch.

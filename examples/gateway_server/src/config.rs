@@ -3,11 +3,10 @@
 mod limits;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agentscale::core::{Account, Error, ErrorKind, Priority, Result, Tenant};
-use agentscale::llm::simulated::SimulatedConfig;
 use serde::Deserialize;
 
 pub(crate) use limits::Limits;
@@ -29,8 +28,8 @@ pub(crate) struct ServerConfig {
     pub(crate) limits: Limits,
     /// Who may call.
     pub(crate) keys: Vec<KeyConfig>,
-    /// How the simulated model behaves.
-    pub(crate) simulator: SimulatedConfig,
+    /// The file of the gateway, TOML or YAML, beside this one unless its path says otherwise: docs/gateway.md.
+    pub(crate) gateway: Option<PathBuf>,
 }
 
 /// One API key, and who calls with it.
@@ -62,7 +61,7 @@ impl Default for ServerConfig {
             drain_timeout_ms: 30_000,
             limits: Limits::default(),
             keys: Vec::new(),
-            simulator: SimulatedConfig::default(),
+            gateway: None,
         }
     }
 }
@@ -71,13 +70,18 @@ impl ServerConfig {
     /// Reads a file of TOML.
     ///
     /// # Errors
-    /// `invalid_input` for a file that cannot be read or understood.
+    /// `invalid_input` for a file that cannot be read or understood, or that names no gateway.
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let unusable = || {
             Error::new(ErrorKind::InvalidInput, "read the configuration").with_context("file", file.display())
         };
         let text = std::fs::read_to_string(file).map_err(|error| unusable().with_source(error))?;
-        toml::from_str(&text).map_err(|error| unusable().with_source(error))
+        let mut config: Self = toml::from_str(&text).map_err(|error| unusable().with_source(error))?;
+        let Some(gateway) = config.gateway else {
+            return Err(unusable().with_context("field", "gateway").with_context("reason", "not given"));
+        };
+        config.gateway = Some(file.with_file_name(gateway));
+        Ok(config)
     }
 
     pub(crate) fn drain_delay(&self) -> Duration {

@@ -1,19 +1,15 @@
-//! The server without a configuration: one simulated model behind the gateway, and the key `demo`.
+//! The server without a configuration: one simulated model, and the key `demo`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use agentscale::core::metrics::Metrics;
-use agentscale::core::{BudgetLedger, Priority, Result, Tenant};
-use agentscale::llm::SimulatedProvider;
-use agentscale::llm::gateway::{Gateway, GatewayModel, KeyPool, ProviderKey};
-use agentscale::llm::simulated::SimulatedConfig;
+use agentscale::core::{Priority, Result, Tenant};
+use agentscale::llm::config::Configuration;
 
 use crate::auth::KeyHash;
 use crate::config::{KeyConfig, ServerConfig};
 
 const KEY: &str = "demo";
-const MODEL: &str = "simulated";
+const GATEWAY: &str = include_str!("demo.toml");
 
 pub(crate) fn config() -> Result<ServerConfig> {
     let key = KeyConfig {
@@ -24,25 +20,11 @@ pub(crate) fn config() -> Result<ServerConfig> {
         priority: Priority::default(),
         models: None,
     };
-    let mut config = ServerConfig { keys: vec![key], ..ServerConfig::default() };
-    config.simulator.token_us = 30_000;
-    Ok(config)
+    Ok(ServerConfig { keys: vec![key], ..ServerConfig::default() })
 }
 
-/// A gateway of one key, which is the simulator's.
-pub(crate) fn gateway(
-    config: &SimulatedConfig,
-    metrics: &Metrics,
-    ledger: Arc<dyn BudgetLedger>,
-) -> Result<Gateway> {
-    let model = config.model.clone();
-    let key = ProviderKey::new("simulator", SimulatedProvider::new(config.clone())?);
-    Gateway::builder()
-        .metrics(metrics.clone())
-        .ledger(ledger)
-        .pool(KeyPool::new("simulator").key(key))
-        .model(GatewayModel::new(&model).via("simulator", &model).with_context_window(config.context_window))
-        .build()
+pub(crate) fn gateway() -> Result<Configuration> {
+    Configuration::from_toml(GATEWAY)
 }
 
 /// Tells whoever started it what to do next.
@@ -50,6 +32,6 @@ pub(crate) fn explain(listen: SocketAddr) {
     eprintln!(
         "No configuration: a simulated model answers whoever has the key `{KEY}`. Try\n\n  \
          curl -N http://{listen}/v1/chat/completions -H 'authorization: Bearer {KEY}' -d \
-         '{{\"model\":\"{MODEL}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n"
+         '{{\"model\":\"simulated\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n"
     );
 }

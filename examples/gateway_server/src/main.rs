@@ -11,6 +11,7 @@ mod args;
 mod auth;
 mod config;
 mod demo;
+mod gateway;
 mod observe;
 mod ops;
 mod router;
@@ -49,7 +50,7 @@ async fn run(args: &Args) -> Result<()> {
         Some(file) => ServerConfig::read(file)?,
         None => demo::config()?,
     };
-    let app = Arc::new(App::new(args.over(config))?);
+    let app = Arc::new(App::new(args.over(config)).await?);
     let server = Server::bind(app.config.listen).await?;
     println!("listening on http://{}", server.address);
     if args.config.is_none() {

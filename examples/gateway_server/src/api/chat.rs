@@ -7,6 +7,7 @@ mod stream;
 
 use std::sync::Arc;
 
+use agentscale::core::LlmProvider;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -48,9 +49,9 @@ pub(crate) async fn create(
     let heading = Heading::new(&app, "chatcmpl-", &body.model);
     let request = body.into_request()?.with_context(call.context.clone());
     if stream {
-        let parts = call.run(app.provider.stream(request)).await?;
+        let parts = call.run(app.provider().stream(request)).await?;
         return Ok(sse::respond(parts, stream::Chunks::new(heading, usage), call));
     }
-    let completion = call.run(app.provider.complete(request)).await?;
+    let completion = call.run(app.provider().complete(request)).await?;
     Ok(Json(ChatAnswer::new(heading, &completion)).into_response())
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use agentscale::core::LlmProvider;
 use agentscale::core::llm::{EmbeddingRequest, Embeddings};
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -106,7 +107,7 @@ pub(crate) async fn create(
     let mut call = Call::new(&app, &caller, &headers, &body.model, [body.user.as_deref()])?;
     let (model, encoding) = (body.model.clone(), body.encoding()?);
     let request = EmbeddingRequest::new(body.into_texts()?).with_model(&model);
-    let vectors = call.run(app.provider.embed(request.with_context(call.context.clone()))).await?;
+    let vectors = call.run(app.provider().embed(request.with_context(call.context.clone()))).await?;
     Ok(Json(VectorsAnswer::new(model, encoding, vectors)))
 }
 

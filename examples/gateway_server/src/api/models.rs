@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use agentscale::core::LlmProvider;
 use agentscale::core::llm::ModelInfo;
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -67,7 +68,7 @@ pub(crate) async fn find(
 }
 
 fn models<'a>(app: &'a App, principal: &'a Principal) -> impl Iterator<Item = Model> + 'a {
-    let known = app.provider.models().into_iter();
+    let known = app.provider().models().into_iter();
     known.filter(|model| principal.may_call(&model.name)).map(|model| Model::new(model, app.started))
 }
 

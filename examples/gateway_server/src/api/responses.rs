@@ -8,6 +8,7 @@ mod thought;
 
 use std::sync::Arc;
 
+use agentscale::core::LlmProvider;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -57,10 +58,10 @@ pub(crate) async fn create(
     let stream = body.stream();
     let request = body.into_request()?.with_context(call.context.clone());
     if stream {
-        let parts = call.run(app.provider.stream(request)).await?;
+        let parts = call.run(app.provider().stream(request)).await?;
         return Ok(sse::respond(parts, stream::ResponseEvents::new(about), call));
     }
-    let completion = call.run(app.provider.complete(request)).await?;
+    let completion = call.run(app.provider().complete(request)).await?;
     let output = object::output(&about, &completion.message);
     Ok(Json(ResponseObject::ended(&about, &output, &completion)).into_response())
 }

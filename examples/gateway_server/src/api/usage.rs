@@ -87,7 +87,7 @@ pub(crate) async fn read(
         return Err(ApiError::invalid_param("limit", "Not between 1 and 1000."));
     }
     // One more than asked for tells whether there is more.
-    let records = app.ledger.usage(params.query(&caller)?.with_limit(limit + 1)).await?;
+    let records = app.ledger().usage(params.query(&caller)?.with_limit(limit + 1)).await?;
     Ok(Json(UsagePage::new(records, limit)))
 }
 

@@ -24,7 +24,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static 
     if app.drain.has_begun() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining");
     }
-    if !app.gateway.works() {
+    if !app.gateway().works() {
         return (StatusCode::SERVICE_UNAVAILABLE, "no provider works");
     }
     (StatusCode::OK, "ok")

@@ -4,6 +4,7 @@
 
 mod chat;
 mod client;
+mod config;
 mod drain;
 mod embeddings;
 mod errors;

@@ -106,7 +106,9 @@ fn a_configuration_that_cannot_work_ends_the_server_with_its_reason() {
     let file = folder.path().join("server.toml");
     for (config, reason) in [
         ("lissten = \"127.0.0.1:0\"", "lissten"),
-        ("[limits]\nmax_body_bytes = 0", "max_body_bytes"),
+        ("gateway = \"none.toml\"\n[limits]\nmax_body_bytes = 0", "max_body_bytes"),
+        ("gateway = \"none.toml\"", "none.toml"),
+        ("drain_timeout_ms = 1", "gateway"),
         ("[[keys]]\nname = \"a\"\nhash = \"demo\"\ntenant = \"t\"", "blake3:"),
         ("listen = ", "server.toml"),
     ] {

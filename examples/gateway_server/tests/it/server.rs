@@ -20,14 +20,28 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server with the tests' keys and `config` above them.
+    /// A server with the tests' keys and `config` above them. What stands behind `[simulator]` says how its one model
+    /// behaves.
     pub(crate) fn start(config: &str) -> Self {
+        let (config, simulator) = config.split_once("[simulator]").unwrap_or((config, ""));
+        let config = format!("gateway = \"gateway.toml\"\n{config}\n{}", keys());
+        Self::with_files(&config, &gateway(simulator), &[])
+    }
+
+    /// A server with these two files and these variables.
+    pub(crate) fn with_files(config: &str, gateway: &str, variables: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("server.toml");
-        std::fs::write(&file, format!("{config}\n{}", keys())).unwrap();
+        std::fs::write(&file, config).unwrap();
+        std::fs::write(folder.path().join("gateway.toml"), gateway).unwrap();
         let mut command = Self::command();
-        command.arg("--config").arg(file);
+        command.arg("--config").arg(file).envs(variables.iter().copied());
         Self::run(command, folder)
+    }
+
+    /// Puts another gateway in the place of the one that is served.
+    pub(crate) fn exchange_gateway(&self, gateway: &str) {
+        std::fs::write(self.folder.path().join("gateway.toml"), gateway).unwrap();
     }
 
     /// A server that nothing was told.
@@ -107,6 +121,22 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// A gateway of one simulated model.
+pub(crate) fn gateway(simulator: &str) -> String {
+    format!(
+        r#"
+        [gateway.budgets]
+        settle_every_ms = 50
+        [pools.simulator.keys.simulator]
+        [models.simulated]
+        targets = [{{ pool = "simulator" }}]
+        [pools.simulator.provider]
+        kind = "simulated"
+        {simulator}
+        "#
+    )
 }
 
 fn keys() -> String {
