@@ -18,6 +18,7 @@ mod queue;
 mod race;
 mod reservation;
 mod route;
+mod status;
 mod stream;
 mod table;
 mod telemetry;
@@ -40,6 +41,7 @@ pub use builder::{GatewayBuilder, GatewayModel, KeyPool, ProviderKey};
 pub use config::GatewayConfig;
 pub use limits::KeyLimits;
 pub use pool::KeyChoice;
+pub use status::KeyStatus;
 
 use budget::Budgets;
 use call::Call;
@@ -171,6 +173,14 @@ impl Gateway {
     /// How many calls wait in line.
     pub fn waiting(&self) -> usize {
         self.shared.desk.waiting()
+    }
+
+    /// How each key stands, by the names of pools and in their order within each.
+    pub fn keys(&self) -> Vec<KeyStatus> {
+        let (table, now) = (self.shared.table(), self.shared.desk.now());
+        let mut keys: Vec<_> = table.pools().flat_map(|pool| KeyStatus::of_pool(pool, now)).collect();
+        keys.sort_by(|one, other| one.pool.cmp(&other.pool));
+        keys
     }
 }
 

@@ -312,7 +312,11 @@ impl Call {
                 }
                 Verdict::NextProvider | Verdict::Return => Rest::None,
             };
-            reservation.refuse(rest);
+            match error.kind() {
+                // The provider has done the work, and the answer was too long to be read.
+                ErrorKind::TooLarge => drop(reservation),
+                _ => reservation.refuse(rest),
+            }
         }
         let error = self.tell(error);
         if verdict == Verdict::Return {

@@ -15,7 +15,7 @@ use crate::nonzero::nonzero;
 pub struct GatewayConfig {
     /// With more calls than this in line the last of the lowest class is refused; 1,000 (row K4c).
     pub reject_above: usize,
-    /// After this many milliseconds in line a call stands with the next higher class; 10,000.
+    /// After this many milliseconds without a turn in its class a tenant's call stands with the next higher class; 10,000.
     pub age_after_ms: u64,
     /// The longest wait in line of a call without a deadline, in milliseconds; 60,000.
     pub max_wait_ms: u64,

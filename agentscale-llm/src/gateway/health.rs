@@ -68,6 +68,10 @@ impl Health {
         Ok(Self { pool: pool.to_owned(), breaker, paces, probe_every, watch: Mutex::default() })
     }
 
+    pub(crate) fn pool(&self) -> &str {
+        &self.pool
+    }
+
     /// Lets a call through, or says when one may be; `None` where that is not known.
     pub(crate) fn enter(&self) -> Result<Permit, Option<Duration>> {
         let soonest = |refused: Error| refused.retry_after().map(|wait| wait.min(self.probe_every));

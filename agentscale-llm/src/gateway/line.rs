@@ -15,8 +15,8 @@ use class::Class;
 /// Calls that wait: in lanes, in each by class, then fairly between tenants by tokens, then the earliest deadline first.
 ///
 /// Calls of one lane wait for the same keys: where its first has no room, those behind it have none either, and a small
-/// call does not pass a large one. A call that waits for long moves up a class each `age_after`, so that nothing
-/// starves.
+/// call does not pass a large one. A tenant that has had no turn in its class for long stands a class higher for each
+/// `age_after`, so that nobody starves.
 #[derive(Debug)]
 pub(crate) struct Line<T> {
     config: LineConfig,
@@ -41,7 +41,7 @@ struct Lane<T> {
 pub(crate) struct LineConfig {
     /// More calls than this do not wait: the last come of the lowest class is refused.
     pub(crate) reject_above: usize,
-    /// After this wait a call stands with the next higher class.
+    /// After this time without a turn a tenant's call stands with the next higher class.
     pub(crate) age_after: Duration,
     /// With more calls than this the line is long.
     pub(crate) long: usize,
@@ -115,8 +115,9 @@ impl<T> Line<T> {
         self.overflows && self.len > self.config.long
     }
 
-    /// Lets a call wait. Where the line is full the lowest class loses its last: it is given back beside the ticket,
-    /// or the call itself is.
+    /// Lets a call wait. Where the line is full the lowest class loses its last; where there is none below the call's, who
+    /// has more of its class waiting than its tenant would have. What is lost is given back beside the ticket, or the call
+    /// itself is.
     pub(crate) fn push(
         &mut self,
         waiting: Waiting<T>,
@@ -125,7 +126,7 @@ impl<T> Line<T> {
         let class = place_of(waiting.class);
         let mut shed = None;
         if self.len >= self.config.reject_above {
-            let Some(last) = self.last_below(class) else {
+            let Some(last) = self.last_below(class).or_else(|| self.last_of_more(class, &waiting)) else {
                 return Err(waiting);
             };
             shed = self.remove(last);
@@ -163,7 +164,7 @@ impl<T> Line<T> {
             let lane = self.lanes.get_mut(&ticket.lane)?;
             match room(lane.classes[ticket.class].get(ticket.number)?) {
                 Ok(with) => {
-                    let waiting = lane.classes[ticket.class].go(ticket.number)?;
+                    let waiting = lane.classes[ticket.class].go(ticket.number, now)?;
                     self.left(ticket, &waiting);
                     return Some((waiting, with));
                 }
@@ -210,6 +211,18 @@ impl<T> Line<T> {
         lasts.flatten().next()
     }
 
+    /// The last of the tenant that has the most waiting in a class, where that is more than a new call's would have.
+    fn last_of_more(&self, class: usize, new: &Waiting<T>) -> Option<Ticket> {
+        let of_lanes = self.lanes.iter().filter_map(|(lane, waiting)| {
+            let (tokens, number) = waiting.classes[class].last_of_the_most()?;
+            Some((tokens, Ticket { lane: *lane, class, number }))
+        });
+        let own =
+            self.lanes.get(&new.lane).map_or(0, |lane| lane.classes[class].tokens_of(new.tenant.as_ref()));
+        let (tokens, ticket) = of_lanes.max_by_key(|(tokens, _)| *tokens)?;
+        (tokens > own + new.tokens).then_some(ticket)
+    }
+
     fn left(&mut self, ticket: Ticket, waiting: &Waiting<T>) {
         self.len -= 1;
         if self.len <= self.config.long {
@@ -232,7 +245,7 @@ impl<T> Lane<T> {
     }
 }
 
-/// Who goes first in a lane: the class with which it stands, whether it has aged, since when it waits, and its place.
+/// Who goes first in a lane: the class with which it stands, whether it has aged, since when its class waits, and its place.
 fn head<T>(
     lane: u64,
     waiting: &Lane<T>,
@@ -240,11 +253,11 @@ fn head<T>(
     now: Monotonic,
 ) -> Option<(usize, Aged, Monotonic, Ticket)> {
     let standings = waiting.classes.iter().enumerate().filter_map(|(class, members)| {
-        let (oldest, since) = members.oldest()?;
+        let (late, since) = members.longest_without_turn()?;
         let steps = now.since(since).as_nanos() / config.age_after.as_nanos().max(1);
         let risen = class.saturating_sub(usize::try_from(steps).unwrap_or(usize::MAX));
         let (aged, number) = match risen < class {
-            true => (Aged::Yes, oldest),
+            true => (Aged::Yes, late),
             false => (Aged::No, members.first()?),
         };
         Some((risen, aged, since, Ticket { lane, class, number }))

@@ -59,6 +59,10 @@ impl Table {
         self.pools.get(name)
     }
 
+    pub(crate) fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.pools.values()
+    }
+
     pub(crate) fn weight(&self, tenant: Option<&Tenant>) -> u32 {
         tenant.and_then(|tenant| self.weights.get(tenant)).map_or(1, |weight| weight.get())
     }

@@ -1,6 +1,7 @@
 //! The promises of the gateway.
 
 mod budget;
+mod chaos;
 mod classes;
 mod copies;
 mod failover;
@@ -9,8 +10,10 @@ mod limits;
 mod line;
 mod names;
 mod overflow;
+mod refusals;
 mod reload;
 pub(crate) mod scene;
+mod shares;
 mod spans;
 mod tasks;
 mod telemetry;

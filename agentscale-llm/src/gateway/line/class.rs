@@ -16,8 +16,10 @@ pub(super) struct Class<T> {
     order: BTreeSet<(u64, Option<Tenant>)>,
     /// The tenants that do not wait and are ahead of the class.
     away: BTreeSet<(u64, Option<Tenant>)>,
-    /// All calls, the oldest first.
-    ages: BTreeMap<u64, Place>,
+    /// All calls, in the order in which they came.
+    places: BTreeMap<u64, Place>,
+    /// The tenants that wait, by the time since which they have had no turn.
+    turns: BTreeSet<(Monotonic, Option<Tenant>)>,
     /// The tag of the last that went.
     tag: u64,
     tokens: u64,
@@ -27,14 +29,15 @@ pub(super) struct Class<T> {
 struct Share<T> {
     tag: u64,
     tokens: u64,
+    /// When it had its last turn, or came.
+    turn: Monotonic,
     /// By deadline, then by age.
     waiting: BTreeMap<(u64, u64), Waiting<T>>,
 }
 
-/// Since when a call waits, and where.
+/// Where a call waits.
 #[derive(Debug)]
 struct Place {
-    since: Monotonic,
     tenant: Option<Tenant>,
     deadline: u64,
 }
@@ -48,7 +51,8 @@ impl<T> Default for Class<T> {
             shares: HashMap::new(),
             order: BTreeSet::new(),
             away: BTreeSet::new(),
-            ages: BTreeMap::new(),
+            places: BTreeMap::new(),
+            turns: BTreeSet::new(),
             tag: 0,
             tokens: 0,
         }
@@ -59,33 +63,35 @@ impl<T> Class<T> {
     pub(super) fn push(&mut self, number: u64, waiting: Waiting<T>, now: Monotonic) {
         let deadline = waiting.deadline.map_or(u64::MAX, Monotonic::as_nanos);
         let tenant = waiting.tenant.clone();
-        let share = self.shares.entry(tenant.clone()).or_insert_with(|| Share::at(self.tag));
+        let share = self.shares.entry(tenant.clone()).or_insert_with(|| Share::at(self.tag, now));
         if share.waiting.is_empty() {
             self.away.remove(&(share.tag, tenant.clone()));
             share.tag = share.tag.max(self.tag);
             self.order.insert((share.tag, tenant.clone()));
+            share.turn = now;
+            self.turns.insert((now, tenant.clone()));
         }
         share.tokens += waiting.tokens;
         self.tokens += waiting.tokens;
         share.waiting.insert((deadline, number), waiting);
-        self.ages.insert(number, Place { since: now, tenant, deadline });
+        self.places.insert(number, Place { tenant, deadline });
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&Waiting<T>> {
-        let Place { tenant, deadline, .. } = self.ages.get(&number)?;
+        let Place { tenant, deadline, .. } = self.places.get(&number)?;
         self.shares.get(tenant)?.waiting.get(&(*deadline, number))
     }
 
     /// Takes out a call that is given its tokens.
-    pub(super) fn go(&mut self, number: u64) -> Option<Waiting<T>> {
-        self.take(number, |waiting| {
+    pub(super) fn go(&mut self, number: u64, now: Monotonic) -> Option<Waiting<T>> {
+        self.take(number, Some(now), |waiting| {
             waiting.tokens.saturating_mul(TAG_UNIT) / u64::from(waiting.weight.max(1))
         })
     }
 
     /// Takes out a call that is given nothing.
     pub(super) fn remove(&mut self, number: u64) -> Option<Waiting<T>> {
-        self.take(number, |_| 0)
+        self.take(number, None, |_| 0)
     }
 
     /// The first call of the tenant with the lowest tag.
@@ -95,18 +101,33 @@ impl<T> Class<T> {
         Some(*number)
     }
 
-    /// The call that waits for longest, and since when.
-    pub(super) fn oldest(&self) -> Option<(u64, Monotonic)> {
-        self.ages.first_key_value().map(|(number, place)| (*number, place.since))
+    /// The first call of the tenant that has had no turn for longest, and since when.
+    ///
+    /// Who has its turns is not served late, however long each of its many calls waits.
+    pub(super) fn longest_without_turn(&self) -> Option<(u64, Monotonic)> {
+        let (since, tenant) = self.turns.first()?;
+        let ((_, number), _) = self.shares.get(tenant)?.waiting.first_key_value()?;
+        Some((*number, *since))
     }
 
     /// The call that came last.
     pub(super) fn last(&self) -> Option<u64> {
-        self.ages.last_key_value().map(|(number, _)| *number)
+        self.places.last_key_value().map(|(number, _)| *number)
+    }
+
+    /// The tokens that a tenant has waiting.
+    pub(super) fn tokens_of(&self, tenant: Option<&Tenant>) -> u64 {
+        self.shares.get(&tenant.cloned()).map_or(0, |share| share.tokens)
+    }
+
+    /// The call that would go last of the tenant that has the most tokens waiting, and how many.
+    pub(super) fn last_of_the_most(&self) -> Option<(u64, u64)> {
+        let most = self.shares.values().max_by_key(|share| share.tokens)?;
+        most.waiting.last_key_value().map(|((_, number), _)| (most.tokens, *number))
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.ages.is_empty()
+        self.places.is_empty()
     }
 
     pub(super) fn tokens(&self) -> u64 {
@@ -116,18 +137,29 @@ impl<T> Class<T> {
     /// What goes before a new call of `tenant`: of each tenant as much as its own has waiting, and what there is at
     /// most.
     pub(super) fn tokens_ahead(&self, tenant: Option<&Tenant>) -> u64 {
-        let own = self.shares.get(&tenant.cloned()).map_or(0, |share| share.tokens);
+        let own = self.tokens_of(tenant);
         let tenants = self.order.len() as u64;
         self.tokens.min(own.saturating_mul(tenants.max(1)))
     }
 
-    fn take(&mut self, number: u64, given: impl FnOnce(&Waiting<T>) -> u64) -> Option<Waiting<T>> {
-        let Place { tenant, deadline, .. } = self.ages.remove(&number)?;
+    /// Takes out a call; where that is its tenant's turn, `turn` is the time.
+    fn take(
+        &mut self,
+        number: u64,
+        turn: Option<Monotonic>,
+        given: impl FnOnce(&Waiting<T>) -> u64,
+    ) -> Option<Waiting<T>> {
+        let Place { tenant, deadline, .. } = self.places.remove(&number)?;
         let share = self.shares.get_mut(&tenant)?;
         let waiting = share.waiting.remove(&(deadline, number))?;
         share.tokens -= waiting.tokens;
         self.tokens -= waiting.tokens;
         self.order.remove(&(share.tag, tenant.clone()));
+        self.turns.remove(&(share.turn, tenant.clone()));
+        share.turn = turn.unwrap_or(share.turn);
+        if !share.waiting.is_empty() {
+            self.turns.insert((share.turn, tenant.clone()));
+        }
         let given = given(&waiting);
         if given > 0 {
             self.tag = self.tag.max(share.tag);
@@ -152,7 +184,7 @@ impl<T> Class<T> {
 }
 
 impl<T> Share<T> {
-    fn at(tag: u64) -> Self {
-        Self { tag, tokens: 0, waiting: BTreeMap::new() }
+    fn at(tag: u64, turn: Monotonic) -> Self {
+        Self { tag, tokens: 0, turn, waiting: BTreeMap::new() }
     }
 }

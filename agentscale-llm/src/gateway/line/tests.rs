@@ -92,6 +92,18 @@ fn what_waits_for_long_rises_until_it_goes_before_all() {
 }
 
 #[test]
+fn who_has_its_turns_does_not_rise_however_long_each_of_its_calls_waits() {
+    let mut line = line(1_000);
+    (0..100).for_each(|item| drop(line.push(call(Priority::Evaluation, "loud", 10, item), at(0)).unwrap()));
+    for second in 0..60 {
+        assert!(next(&mut line, second).is_some());
+    }
+    line.push(call(Priority::Evaluation, "quiet", 10, 1_000), at(60)).unwrap();
+    line.push(call(Priority::Incident, "quiet", 10, 1_001), at(60)).unwrap();
+    assert_eq!([next(&mut line, 60), next(&mut line, 60)], [Some(1_001), Some(1_000)]);
+}
+
+#[test]
 fn a_full_line_refuses_the_last_of_the_lowest_class() {
     let mut line = line(2);
     line.push(call(Priority::Evaluation, "a", 10, 1), at(0)).unwrap();
@@ -101,6 +113,19 @@ fn a_full_line_refuses_the_last_of_the_lowest_class() {
     assert_eq!(line.push(call(Priority::Scheduled, "a", 10, 4), at(0)).unwrap_err().item, 4);
     assert_eq!(line.push(call(Priority::Evaluation, "a", 10, 5), at(0)).unwrap_err().item, 5);
     assert_eq!(all(&mut line, 0), [3, 2]);
+}
+
+#[test]
+fn a_full_line_of_one_class_refuses_who_has_the_most_in_it() {
+    let mut line = line(3);
+    let class = Priority::Conversation;
+    (0..3).for_each(|item| drop(line.push(call(class, "loud", 10, item), at(0)).unwrap()));
+    assert_eq!(line.push(call(class, "loud", 10, 9), at(0)).unwrap_err().item, 9);
+    let (_, shed) = line.push(call(class, "quiet", 10, 4), at(0)).unwrap();
+    assert_eq!(shed.unwrap().item, 2);
+    assert_eq!(line.push(call(class, "quiet", 10, 5), at(0)).unwrap_err().item, 5, "no more than the other");
+    assert_eq!(line.push(call(class, "large", 30, 6), at(0)).unwrap_err().item, 6);
+    assert_eq!(all(&mut line, 0), [0, 4, 1]);
 }
 
 #[test]

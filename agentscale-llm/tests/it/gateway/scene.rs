@@ -64,6 +64,18 @@ pub(crate) fn failing(kind: ErrorKind) -> ScriptedProvider {
     ScriptedProvider::new().with_error(Error::new(kind, "call")).repeating()
 }
 
+/// Nobody waits, and nothing is held on any key.
+pub(crate) fn assert_idle(gateway: &Gateway) {
+    assert_eq!(gateway.waiting(), 0);
+    assert!(gateway.keys().iter().all(|key| key.in_flight == 0), "{:?}", gateway.keys());
+}
+
+/// Nothing is held, and nothing was used.
+pub(crate) fn assert_untouched(gateway: &Gateway) {
+    assert_idle(gateway);
+    assert!(gateway.keys().iter().all(|key| key.free_share == 1.0), "{:?}", gateway.keys());
+}
+
 pub(crate) fn calls(provider: &ScriptedProvider) -> usize {
     provider.requests().len()
 }
