@@ -47,6 +47,9 @@
 //! [`SqliteLeaseStore`] and [`InMemoryLeaseStore`] keep leases ([`LeaseStore`](agentscale_core::LeaseStore)): one holder at
 //! a time of whatever they are named for.
 //!
+//! [`SqliteBudgetLedger`] keeps budgets and usage ([`BudgetLedger`](agentscale_core::BudgetLedger)) for the processes of
+//! one machine.
+//!
 //! What stands around a store, each a `CheckpointStore` itself:
 //!
 //! | decorator | feature | what for |
@@ -82,6 +85,7 @@ pub use lease::InMemoryLeaseStore;
 pub use memory::InMemoryCheckpointStore;
 #[cfg(feature = "postgres")]
 pub use postgres::checkpoint::{PostgresCheckpointConfig, PostgresCheckpointStore};
+pub use sqlite::budget::SqliteBudgetLedger;
 pub use sqlite::checkpoint::{SqliteCheckpointConfig, SqliteCheckpointStore};
 pub use sqlite::lease::SqliteLeaseStore;
 pub use stores::Stores;

@@ -1,5 +1,6 @@
 //! What every backend on SQLite shares: opening a file, migrations, kinds of errors, the writer.
 
+pub(crate) mod budget;
 pub(crate) mod checkpoint;
 mod error;
 pub(crate) mod lease;

@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use agentscale_core::checkpoint::StoreSet;
 use agentscale_core::{CheckpointStore, Error, ErrorKind, Result};
+use tokio::sync::OnceCell;
 
 #[cfg(feature = "postgres")]
 use crate::PostgresCheckpointStore;
-use crate::{InMemoryCheckpointStore, SqliteCheckpointStore};
+use crate::{InMemoryCheckpointStore, SqliteBudgetLedger, SqliteCheckpointStore};
 
 /// The durable stores of one runtime.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub struct Stores {
     #[cfg(feature = "postgres")]
     postgres: Option<PostgresCheckpointStore>,
     folder: Option<PathBuf>,
+    budgets: Arc<OnceCell<SqliteBudgetLedger>>,
 }
 
 impl Stores {
@@ -63,6 +65,7 @@ impl Stores {
             #[cfg(feature = "postgres")]
             postgres: None,
             folder: None,
+            budgets: Arc::default(),
         }
     }
 
@@ -82,6 +85,20 @@ impl Stores {
         self.postgres.as_ref()
     }
 
+    /// The budgets of [`Stores::sqlite`]: `budgets.db`, opened when it is first asked for.
+    ///
+    /// # Errors
+    /// `unsupported` for stores without a folder; those of [`SqliteBudgetLedger::open`].
+    pub async fn budgets(&self) -> Result<SqliteBudgetLedger> {
+        let Some(folder) = &self.folder else {
+            return Err(
+                Error::new(ErrorKind::Unsupported, "open budgets").with_context("reason", "no folder")
+            );
+        };
+        let open = || SqliteBudgetLedger::open(folder.join("budgets.db"));
+        self.budgets.get_or_try_init(open).await.cloned()
+    }
+
     /// Writes what is queued and closes the files and connections that these stores opened.
     ///
     /// # Errors
@@ -91,9 +108,13 @@ impl Stores {
         if let Some(store) = &self.postgres {
             store.close().await?;
         }
-        match &self.sqlite {
-            Some(store) => store.close().await,
+        let budgets = match self.budgets.get() {
+            Some(ledger) => ledger.close().await,
             None => Ok(()),
+        };
+        match &self.sqlite {
+            Some(store) => store.close().await.and(budgets),
+            None => budgets,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the stores promise.
 
+mod budgets;
 #[cfg(feature = "cache")]
 mod cached;
 mod conformance;
