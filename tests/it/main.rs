@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
 
 mod attempts;
+mod budgets;
 mod cycles;
 mod deadlines;
 mod decode_stream;
