@@ -1,6 +1,6 @@
 //! Commits on SQLite beside the same rows written by hand, the device's own sync, and buffered commits.
 //!
-//! `cargo bench --bench store [-- SECONDS ROUNDS]`; the folder is `TMPDIR`'s. LangGraph's savers are measured by
+//! `cargo bench --bench store [-- SECONDS ROUNDS [postgres]]`; the folder is `TMPDIR`'s. LangGraph's savers are measured by
 //! `benches/peers/langgraph_sqlite.py`.
 //!
 //! *The store*: so many writers, a tokio task and a thread of the store each. Each replaces its state of 1 KiB and waits
@@ -12,6 +12,10 @@
 //! the most that so many waiting writers can give; the store's hold fewer, as not all have come back when one begins.
 //! Nobody waits for these rows, nothing is checked, encoded or pruned, and no statement journal is kept: this is how fast
 //! SQLite takes the rows, not what a host would get that had to answer its writers.
+//!
+//! *PostgreSQL* (`--features store-postgres`, the server by `AGENTSCALE_TEST_POSTGRES_URL`, PgBouncer by
+//! `AGENTSCALE_TEST_PGBOUNCER_URL`; `cargo xtask servers -- cargo bench …` starts both): the same with states of 4 KiB.
+//! By hand, so many connections share the 64 rows of a round and write those of both tables, one statement each.
 //!
 //! *Buffered*: each agent is a task, as in a runtime; what is timed is its wait in `commit`. It sleeps between two
 //! commits, for tokio's shortest time of about a millisecond.
@@ -29,6 +33,10 @@ use agentscale_core::{AgentId, CheckpointStore, MessageId, Tenant};
 use agentscale_store::SqliteCheckpointStore;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqliteConnection};
+
+#[cfg(feature = "store-postgres")]
+#[path = "support/store_postgres.rs"]
+mod postgres;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -64,11 +72,17 @@ async fn main() -> Result<(), Failure> {
     let numbers: Vec<f64> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
     let seconds = Duration::from_secs_f64(numbers.first().copied().unwrap_or(2.0));
     let rounds = numbers.get(1).map_or(5, |rounds| *rounds as usize);
-    let mut measured = Vec::with_capacity(rounds);
-    for _ in 0..rounds {
-        measured.push(round(seconds).await?);
+    if !std::env::args().any(|argument| argument == "postgres") {
+        let mut measured = Vec::with_capacity(rounds);
+        for _ in 0..rounds {
+            measured.push(round(seconds).await?);
+        }
+        report(rounds, seconds, &measured);
     }
-    report(rounds, seconds, &measured);
+    #[cfg(feature = "store-postgres")]
+    postgres::run(seconds, rounds).await?;
+    #[cfg(not(feature = "store-postgres"))]
+    println!("left out: PostgreSQL, as the feature store-postgres is off");
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 mod bad_input;
 mod conformance;
 mod opening;
+mod owners;
+mod processes;
 
 use std::sync::Arc;
 
@@ -29,6 +31,11 @@ impl Scene {
         // What keeps prepared statements is used as the server itself is; all else is found out.
         let pooling = (server == TestServer::PreparedPgBouncer).then_some(Pooling::Direct);
         Some(Self { url, schema: format!("test_{}", uuid::Uuid::now_v7().simple()), pooling })
+    }
+
+    /// The schema of another process, which makes and drops it.
+    pub(crate) fn of_another(url: &str, schema: &str) -> Self {
+        Self { url: url.to_owned(), schema: schema.to_owned(), pooling: None }
     }
 
     pub(crate) fn config(&self) -> PostgresCheckpointConfig {

@@ -18,28 +18,9 @@ const AGENTS: usize = 4;
 /// Not a test of its own: what the other process runs, committing until it is refused or killed.
 #[tokio::test]
 async fn child_that_commits() {
-    let Ok(path) = std::env::var(FILE) else { return };
+    let Some(path) = named_file() else { return };
     let store = open_with(Path::new(&path), SqliteCheckpointConfig::default()).await;
-    // All are claimed before the first commit says that this process is at work.
-    let mut owners = Vec::new();
-    for number in 0..AGENTS {
-        owners.push(Owner::claim(&store, &format!("agent-{number}")).await);
-    }
-    owners[0].level = Durability::Disk;
-    let mut agents = Vec::new();
-    for (number, mut owner) in owners.into_iter().enumerate() {
-        agents.push(tokio::spawn(async move {
-            loop {
-                match owner.write("[1]").await {
-                    Ok(version) => println!("acknowledged {number} {}", version.0),
-                    Err(error) => return println!("refused {number} {}", error.kind()),
-                }
-            }
-        }));
-    }
-    for agent in agents {
-        agent.await.unwrap();
-    }
+    commit_until_refused(&store, AGENTS).await;
 }
 
 #[tokio::test]
@@ -48,7 +29,7 @@ async fn what_was_acknowledged_survives_kill_9() {
     let path = folder.path().join("checkpoints.db");
     let mut acknowledged = [0; AGENTS];
     for round in 1..=3 {
-        let mut child = start("child_that_commits", &path);
+        let mut child = start("processes::child_that_commits", &path);
         let output = child.stdout.take().unwrap();
         for (seen, line) in BufReader::new(output).lines().enumerate() {
             if seen == 40 * round {
@@ -79,7 +60,7 @@ async fn what_was_acknowledged_survives_kill_9() {
 async fn a_frozen_owner_is_fenced_after_its_thaw() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoints.db");
-    let mut child = start("child_that_commits", &path);
+    let mut child = start("processes::child_that_commits", &path);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     while acknowledgement(&lines.next().unwrap().unwrap()).is_none() {}
 
@@ -113,7 +94,7 @@ async fn a_frozen_owner_is_fenced_after_its_thaw() {
 /// Not a test of its own: what the other process runs, a transaction that stays open until it is told to end.
 #[tokio::test]
 async fn child_within_a_transaction() {
-    let Ok(path) = std::env::var(FILE) else { return };
+    let Some(path) = named_file() else { return };
     let mut connection = SqliteConnection::connect(&path).await.unwrap();
     connection.execute("BEGIN IMMEDIATE").await.unwrap();
     connection.execute("UPDATE touched SET times = times + 1").await.unwrap();
@@ -133,7 +114,7 @@ async fn while_an_owner_is_frozen_within_a_transaction_claims_end_in_an_error_an
     let mut bob = Owner::claim(&store, "bob").await;
     bob.write("[1]").await.unwrap();
 
-    let mut child = start("child_within_a_transaction", &path);
+    let mut child = start("processes::child_within_a_transaction", &path);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     while !lines.next().expect("the child gets there").unwrap().ends_with("within") {}
     signal(&child, "-STOP");
@@ -159,23 +140,53 @@ fn finish(child: &mut Child) -> ExitStatus {
     child.wait().expect("the child ends")
 }
 
-fn start(test: &str, path: &Path) -> Child {
+/// Starts this binary again, for one of its tests by its whole name.
+pub(crate) fn start(test: &str, file: impl AsRef<std::ffi::OsStr>) -> Child {
     Command::new(std::env::current_exe().expect("this binary has a path"))
-        .args(["--exact", &format!("processes::{test}"), "--nocapture"])
-        .env(FILE, path)
+        .args(["--exact", test, "--nocapture"])
+        .env(FILE, file)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("the test binary starts again")
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     assert!(
         Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill runs").success()
     );
 }
 
-fn acknowledgement(line: &str) -> Option<(usize, u64)> {
+pub(crate) fn acknowledgement(line: &str) -> Option<(usize, u64)> {
     let mut words = line.split_once("acknowledged ")?.1.split(' ');
     Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+}
+
+/// Where this process is the other one: what it was told to work on.
+pub(crate) fn named_file() -> Option<String> {
+    std::env::var(FILE).ok()
+}
+
+/// Commits as so many agents, and says what was acknowledged.
+pub(crate) async fn commit_until_refused(store: &(impl CheckpointStore + Clone), agents: usize) {
+    // All are claimed before the first commit says that this process is at work.
+    let mut owners = Vec::new();
+    for number in 0..agents {
+        owners.push(Owner::claim(store, &format!("agent-{number}")).await);
+    }
+    owners[0].level = Durability::Disk;
+    let mut tasks = Vec::new();
+    for (number, mut owner) in owners.into_iter().enumerate() {
+        tasks.push(tokio::spawn(async move {
+            loop {
+                match owner.write("[1]").await {
+                    Ok(version) => println!("acknowledged {number} {}", version.0),
+                    Err(error) => return println!("refused {number} {}", error.kind()),
+                }
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
 }
