@@ -2,9 +2,12 @@
 
 mod bad_input;
 mod conformance;
+mod faults;
 mod opening;
 mod owners;
 mod processes;
+mod restarts;
+mod server;
 
 use std::sync::Arc;
 

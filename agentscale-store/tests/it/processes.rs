@@ -187,6 +187,6 @@ pub(crate) async fn commit_until_refused(store: &(impl CheckpointStore + Clone),
         }));
     }
     for task in tasks {
-        task.await.unwrap();
+        task.await.expect("the agent ends");
     }
 }

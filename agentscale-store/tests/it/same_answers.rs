@@ -210,4 +210,25 @@ proptest! {
             Ok(())
         })?;
     }
+
+    #[test]
+    #[cfg(feature = "postgres")]
+    fn two_instances_on_postgres_and_memory_give_the_same_answers(script in proptest::collection::vec(asked(), 1..120)) {
+        use crate::postgres::Scene;
+        use agentscale_core::testkit::TestServer;
+
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let Some(scene) = Scene::new(TestServer::Postgres) else { return Ok(()) };
+        runtime.block_on(async {
+            let instances = [scene.open().await, scene.open().await];
+            let memory = Arc::new(InMemoryCheckpointStore::new().with_retention(None));
+            let mut known = Known::default();
+            for asked in script {
+                let expected = known.ask(memory.as_ref(), &asked, false).await;
+                let found = known.ask(&instances[usize::from(asked.other % 2)], &asked, true).await;
+                prop_assert_eq!(found, expected, "{:?}", asked);
+            }
+            Ok(())
+        })?;
+    }
 }

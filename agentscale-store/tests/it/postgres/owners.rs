@@ -17,8 +17,8 @@ fn replace(name: &str, value: &str) -> FieldWrite {
 }
 
 async fn names(store: &PostgresCheckpointStore, key: &str) -> Vec<String> {
-    let tip = store.load(LoadRequest::tip(thread(key))).await.unwrap().unwrap();
-    tip.fields.into_iter().map(|field| field.name).collect()
+    let tip = store.load(LoadRequest::tip(thread(key))).await.expect("it is read");
+    tip.expect("there is a tip").fields.into_iter().map(|field| field.name).collect()
 }
 
 #[tokio::test]
@@ -67,10 +67,10 @@ async fn what_an_instance_remembers_of_a_thread_is_compared_with_the_database() 
 
 /// As a process leaves it that is stopped within a transaction.
 async fn hold(scene: &Scene, key: &str) -> PgConnection {
-    let options: PgConnectOptions = scene.url.parse().unwrap();
-    let mut connection = options.extra_float_digits(None).connect().await.unwrap();
+    let options: PgConnectOptions = scene.url.parse().expect("an address");
+    let mut connection = options.extra_float_digits(None).connect().await.expect("the server is there");
     let sql = format!("BEGIN; SELECT 1 FROM {}.threads WHERE key = '{key}' FOR UPDATE", scene.schema);
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("the row is held");
     connection
 }
 

@@ -1,0 +1,44 @@
+//! The server restarts while agents commit.
+
+use std::time::Duration;
+
+use agentscale_core::checkpoint::LoadRequest;
+use agentscale_core::{CheckpointStore, ErrorKind, Retry};
+use agentscale_store::{PostgresCheckpointConfig, PostgresCheckpointStore};
+
+use super::clock;
+use super::faults::Fleet;
+use super::server::OwnServer;
+use crate::scene::{Owner, thread};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_server_has_all_that_was_acknowledged_and_no_host_restarts_for_it() {
+    let Some(server) = tokio::task::block_in_place(OwnServer::start) else { return };
+    let mut config = PostgresCheckpointConfig::default();
+    config.retention = None;
+    config.database.pool.acquire_timeout = Some(Duration::from_millis(500));
+    let store = PostgresCheckpointStore::open_with(&server.url(), config, clock()).await.unwrap();
+    let fleet = Fleet::start(&store).await;
+    for mode in ["fast", "immediate", "fast", "immediate"] {
+        fleet.goes_on(50).await;
+        // Connections of the pool, too, are of the server before.
+        store.load(LoadRequest::tip(thread("agent-0"))).await.unwrap();
+        tokio::task::block_in_place(|| server.stop(mode));
+        let error = store.load(LoadRequest::tip(thread("agent-0"))).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Overloaded), "{error:?}");
+        assert_eq!(error.retry(), Retry::Later);
+        tokio::task::block_in_place(|| server.begin());
+        fleet.goes_on(50).await;
+    }
+    fleet.stop(&store).await;
+
+    // Nothing was asked while it restarted: what was open before is noticed before it is used.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    tokio::task::block_in_place(|| {
+        server.stop("fast");
+        server.begin();
+    });
+    store.load(LoadRequest::tip(thread("agent-0"))).await.unwrap();
+    Owner::claim(&store, "alice").await.write("[1]").await.unwrap();
+    store.close().await.unwrap();
+}
