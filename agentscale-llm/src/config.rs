@@ -1,13 +1,16 @@
 //! A gateway out of a file: what it is made of, read, checked, and exchanged while it runs. `docs/gateway.md` has a whole
 //! one.
 
+mod assemble;
 mod budget;
 mod check;
 mod configuration;
 mod configured;
 mod file;
+mod format;
 mod kinds;
 mod parse;
+mod parts;
 mod provider;
 mod registry;
 mod secret;
@@ -19,8 +22,9 @@ pub use configuration::{
     CacheConfig, CheaperConfig, Configuration, EmbedderConfig, KeyConfig, ModelConfig, PoolConfig,
     TargetConfig, TenantConfig,
 };
-pub use configured::{ConfiguredGateway, GatewayParts};
+pub use configured::ConfiguredGateway;
 pub use file::GatewayFile;
+pub use parts::GatewayParts;
 pub use provider::ProviderConfig;
 pub use registry::Registry;
 pub use secret::SecretRef;

@@ -76,7 +76,7 @@ impl AnthropicProvider {
 
     /// Reads `key` with each request, in the place of [`AnthropicConfig::api_key`], so that a key that is exchanged in its source is
     /// exchanged for the next request. A request whose key the server does not know is sent once more where the source
-    /// has another by then.
+    /// has another by then; where no key can be read it is `unauthenticated`.
     #[must_use]
     pub fn with_key_from(mut self, key: NamedSecret) -> Self {
         self.client = self.client.with_key(key);

@@ -48,9 +48,10 @@ pub(super) fn check(configuration: &Configuration) -> Result<()> {
             return Err(refused(format!("budgets[{place}].{field}"), "beside the others it says nothing"));
         }
     }
-    match cache.as_ref().and_then(|cache| cache.embedder.as_ref()) {
-        Some(embedder) => model("cache.embedder.model".to_owned(), &embedder.model),
-        None => Ok(()),
+    match cache.as_ref().map(|cache| (&cache.embedder, &cache.semantic)) {
+        Some((Some(embedder), _)) => model("cache.embedder.model".to_owned(), &embedder.model),
+        Some((None, Some(_))) => Err(refused("cache.semantic", "there is no embedder")),
+        Some((None, None)) | None => Ok(()),
     }
 }
 

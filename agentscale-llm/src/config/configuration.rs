@@ -146,8 +146,8 @@ pub struct CacheConfig {
     pub answers: ResponseCacheConfig,
     /// What makes vectors of questions, so that those that mean the same are answered alike; none.
     pub embedder: Option<EmbedderConfig>,
-    /// What counts as meaning the same; used with an embedder.
-    pub semantic: SemanticConfig,
+    /// What counts as meaning the same, for an embedder; its defaults.
+    pub semantic: Option<SemanticConfig>,
 }
 
 /// A model of the gateway that makes vectors.

@@ -2,84 +2,22 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use agentscale_core::Result;
 use agentscale_core::knowledge::ProviderEmbedder;
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
     LlmProvider, ModelInfo,
 };
-use agentscale_core::metrics::Metrics;
 use agentscale_core::secrets::{CachedSecrets, NamedSecret};
-use agentscale_core::time::{Clock, SystemClock};
-use agentscale_core::{BudgetLedger, Result};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
+use super::assemble::{add_models, provider_key};
 use super::{
-    CacheConfig, Configuration, KeyConfig, ProviderConfig, Registry, SecretRef, SecretsConfig, refused,
-    sources,
+    CacheConfig, Configuration, GatewayParts, ProviderConfig, SecretRef, SecretsConfig, refused, sources,
 };
 use crate::cache::ResponseCache;
-use crate::gateway::{Gateway, GatewayBuilder, GatewayModel, KeyPool, ProviderKey};
-
-/// What a host gives a configured gateway beside its configuration.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct GatewayParts {
-    /// What the configuration can name.
-    pub registry: Registry,
-    /// Where calls, caches and secrets are recorded; nowhere that can be read unless given.
-    pub metrics: Metrics,
-    /// The clock; the system's unless given.
-    pub clock: Arc<dyn Clock>,
-    /// Where budgets are kept and usage is recorded; none.
-    pub ledger: Option<Arc<dyn BudgetLedger>>,
-}
-
-impl Default for GatewayParts {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl GatewayParts {
-    /// The kinds of this crate, the system's clock, records that nobody reads.
-    pub fn new() -> Self {
-        Self {
-            registry: Registry::new(),
-            metrics: Metrics::new(),
-            clock: Arc::new(SystemClock::new()),
-            ledger: None,
-        }
-    }
-
-    /// Sets what the configuration can name.
-    #[must_use]
-    pub fn with_registry(mut self, registry: Registry) -> Self {
-        self.registry = registry;
-        self
-    }
-
-    /// Sets where calls, caches and secrets are recorded.
-    #[must_use]
-    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
-        self.metrics = metrics;
-        self
-    }
-
-    /// Sets the clock.
-    #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Sets where budgets are kept and usage is recorded. A configuration with budgets needs one.
-    #[must_use]
-    pub fn with_ledger(mut self, ledger: impl BudgetLedger) -> Self {
-        self.ledger = Some(Arc::new(ledger));
-        self
-    }
-}
+use crate::gateway::{Gateway, GatewayBuilder, KeyPool};
 
 /// The gateway of a configuration, and the caches before it. Clones are one.
 ///
@@ -246,62 +184,6 @@ impl Made {
     }
 }
 
-fn provider_key(id: &str, config: &KeyConfig, provider: Arc<dyn LlmProvider>) -> ProviderKey {
-    let key = ProviderKey::shared(id, provider).with_limits(config.limits.clone());
-    let key = match &config.quota {
-        Some(quota) => key.with_quota(quota),
-        None => key,
-    };
-    match &config.tenants {
-        Some(tenants) => key.for_tenants(tenants.iter().cloned()),
-        None => key,
-    }
-}
-
-fn add_models(mut builder: GatewayBuilder, configuration: &Configuration) -> GatewayBuilder {
-    for (name, config) in &configuration.models {
-        let mut model = GatewayModel::new(name);
-        for target in &config.targets {
-            model = model.via(&target.pool, target.model.as_ref().unwrap_or(name));
-        }
-        for target in &config.overflow {
-            model = model.overflowing_to(&target.pool, target.model.as_ref().unwrap_or(name));
-        }
-        for target in &config.cheaper {
-            model = model.cheaper_for(target.class, &target.pool, target.model.as_ref().unwrap_or(name));
-        }
-        if let Some(tokens) = config.context_window {
-            model = model.with_context_window(tokens);
-        }
-        if let Some(tokens) = config.max_output_tokens {
-            model = model.with_max_output_tokens(tokens);
-        }
-        if let Some(other) = &config.long_context {
-            model = model.with_long_context(other);
-        }
-        if let Some(other) = &config.on_refusal {
-            model = model.on_refusal(other);
-        }
-        builder = builder.model(model);
-    }
-    for (hint, model) in &configuration.hints {
-        builder = builder.hint(hint, model);
-    }
-    for budget in &configuration.budgets {
-        builder = builder.budget(budget.budget());
-    }
-    builder = builder.prices(configuration.prices.table());
-    for (tenant, config) in &configuration.tenants {
-        if let Some(weight) = config.weight {
-            builder = builder.weight(tenant.clone(), weight);
-        }
-        for (hint, model) in &config.hints {
-            builder = builder.hint_for(tenant.clone(), hint, model);
-        }
-    }
-    builder
-}
-
 fn front(gateway: &Gateway, config: Option<&CacheConfig>, parts: &GatewayParts) -> Result<Front> {
     let Some(config) = config else { return Ok(Front::Gateway(gateway.clone())) };
     let at = |error: agentscale_core::Error| error.with_context("section", "cache");
@@ -309,7 +191,8 @@ fn front(gateway: &Gateway, config: Option<&CacheConfig>, parts: &GatewayParts) 
     let cache = cache.with_clock(Arc::clone(&parts.clock)).with_metrics(&parts.metrics)?;
     let Some(embedder) = &config.embedder else { return Ok(Front::Cache(cache)) };
     let embedder = ProviderEmbedder::new(gateway.clone(), &embedder.model, embedder.dimensions.get());
-    cache.with_semantic(Arc::new(embedder), &config.semantic).map(Front::Cache).map_err(at)
+    let semantic = config.semantic.clone().unwrap_or_default();
+    cache.with_semantic(Arc::new(embedder), &semantic).map(Front::Cache).map_err(at)
 }
 
 macro_rules! forward {

@@ -1,14 +1,12 @@
-use std::fs::File;
-use std::io::{ErrorKind as IoErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agentscale_core::metrics::{Counter, Metric};
 use agentscale_core::observe::{Observation, ObservationLevel, Observer, TracingObserver};
-use agentscale_core::{Error, ErrorKind, HybridClock, Result};
+use agentscale_core::{Error, HybridClock, Result};
 
-use super::parse::MAX_BYTES;
-use super::{Configuration, ConfiguredGateway, GatewayParts, OPERATION, Watch};
+use super::format::{Format, in_file, read};
+use super::{ConfiguredGateway, GatewayParts, Watch};
 
 const LOADS: Metric =
     Metric::new("agentscale_gateway_config_loads_total", "configurations that were read, by outcome");
@@ -38,18 +36,12 @@ struct Shared {
     error: Mutex<Option<Error>>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Format {
-    Toml,
-    Yaml,
-}
-
 impl GatewayFile {
     /// Reads a file and makes its gateway.
     ///
     /// # Errors
     /// `not_found`, `permission_denied` and `unavailable` for a file that cannot be read; `invalid_input` for one whose name
-    /// has another ending, and else as for [`Configuration::from_toml`] and [`ConfiguredGateway::new`], with the `file`.
+    /// has another ending, and else as for [`Configuration::from_toml`](super::Configuration::from_toml) and [`ConfiguredGateway::new`], with the `file`.
     pub async fn open(path: impl Into<PathBuf>, parts: GatewayParts) -> Result<Self> {
         let path = path.into();
         let format = Format::of(&path)?;
@@ -95,12 +87,13 @@ impl GatewayFile {
     /// # Errors
     /// As for [`open`](Self::open); then nothing has changed.
     pub async fn reload(&self) -> Result<()> {
-        let text = read(&self.shared.path).await;
         let mut last = self.shared.last.lock().await;
-        let taken = match text {
+        let taken = match read(&self.shared.path).await {
             Ok(text) => {
+                let taken = self.take(&text).await;
+                // Behind the await: what was dropped before was not taken.
                 *last = blake3::hash(text.as_bytes());
-                self.take(&text).await
+                taken
             }
             Err(error) => Err(error),
         };
@@ -122,8 +115,8 @@ impl GatewayFile {
     /// Takes what the file was seen to hold.
     pub(super) async fn take_seen(&self, text: &str, hash: blake3::Hash) -> Result<()> {
         let mut last = self.shared.last.lock().await;
-        *last = hash;
         let taken = self.take(text).await;
+        *last = hash;
         self.tell(taken)
     }
 
@@ -167,55 +160,4 @@ impl GatewayFile {
         observer.emit(observation);
         taken
     }
-}
-
-impl Format {
-    fn of(path: &Path) -> Result<Self> {
-        match path.extension().and_then(|ending| ending.to_str()) {
-            Some("toml") => Ok(Self::Toml),
-            Some("yaml" | "yml") => Ok(Self::Yaml),
-            _ => Err(in_file(
-                Error::new(ErrorKind::InvalidInput, OPERATION)
-                    .with_context("reason", "its name ends in none of .toml, .yaml, .yml"),
-                path,
-            )),
-        }
-    }
-
-    fn parse(self, text: &str) -> Result<Configuration> {
-        match self {
-            Self::Toml => Configuration::from_toml(text),
-            Self::Yaml => Configuration::from_yaml(text),
-        }
-    }
-}
-
-async fn read(path: &Path) -> Result<String> {
-    let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || read_now(&path)).await;
-    read.map_err(|error| Error::new(ErrorKind::Internal, OPERATION).with_source(error))?
-}
-
-fn read_now(path: &Path) -> Result<String> {
-    let failed = |error: std::io::Error| {
-        let kind = match error.kind() {
-            IoErrorKind::NotFound | IoErrorKind::NotADirectory => ErrorKind::NotFound,
-            IoErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-            IoErrorKind::InvalidData => ErrorKind::InvalidInput,
-            _ => ErrorKind::Unavailable,
-        };
-        in_file(Error::new(kind, OPERATION).with_source(error), path)
-    };
-    // Before it is opened: opening a pipe waits for who writes it.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        let error = Error::new(ErrorKind::InvalidInput, OPERATION).with_context("reason", "no file");
-        return Err(in_file(error, path));
-    }
-    let mut text = String::new();
-    File::open(path).map_err(failed)?.take(MAX_BYTES as u64 + 1).read_to_string(&mut text).map_err(failed)?;
-    Ok(text)
-}
-
-fn in_file(error: Error, path: &Path) -> Error {
-    error.with_context("file", path.display())
 }

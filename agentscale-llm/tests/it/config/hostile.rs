@@ -48,6 +48,7 @@ fn what_cannot_work_is_named_by_its_field() {
         ),
         (key("{}") + "budgets = [{ period = 'day', limit = {} }]", "budgets[0].limit"),
         (key("{}") + "cache.embedder = { model = 'x', dimensions = 4 }", "cache.embedder.model"),
+        (key("{}") + "cache.semantic = {}", "cache.semantic"),
         (key("{ provider = { kind = 'openai', api_key = 'sk-7' } }"), "pools.p.keys.k.provider.api_key"),
         (
             format!(
