@@ -43,6 +43,7 @@
 //! | `store-cache` | `store::CachedCheckpointStore`, which holds states in memory |
 //! | `store-encryption` | `store::EncryptedCheckpointStore`, which seals what agents keep |
 //! | `store-postgres` | `store::PostgresCheckpointStore`, shared by many instances |
+//! | `store-redis` | `store::RedisStates`, a Redis behind the states in memory |
 //! | `full` | all of the above |
 
 pub use agentscale_core as core;

@@ -1,6 +1,8 @@
 //! Checkpoints whose states are held in memory too.
 
 mod config;
+#[cfg(feature = "redis")]
+mod redis;
 mod states;
 
 use agentscale_core::checkpoint::{
@@ -14,6 +16,8 @@ use agentscale_core::{AgentId, CheckpointStore, IdempotencyKey, MessageId, Resul
 use async_trait::async_trait;
 
 pub use config::CheckpointCacheConfig;
+#[cfg(feature = "redis")]
+pub use redis::{RedisStates, RedisStatesConfig, RedisStatesStats};
 pub use states::CheckpointCacheStats;
 
 use states::{StateKey, States};
@@ -74,6 +78,17 @@ impl<S: CheckpointStore> CachedCheckpointStore<S> {
     #[must_use]
     pub fn with_lease(mut self, lease: LeaseWatch) -> Self {
         self.lease = Some(lease);
+        self
+    }
+
+    /// Looks into a Redis for what is not in memory, before it asks the store for it, and holds states there too.
+    ///
+    /// For processes that load what others have committed. What is sealed by an
+    /// `EncryptedCheckpointStore` around this one is sealed in Redis.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn with_redis(mut self, redis: RedisStates) -> Self {
+        self.states.redis = Some(redis);
         self
     }
 
@@ -146,14 +161,20 @@ impl<S: CheckpointStore> CheckpointStore for CachedCheckpointStore<S> {
         {
             return Ok(Some(tip));
         }
-        if request.at == At::Tip && !self.states.holds_a_tip_of(&request.thread) {
+        let may_be_held = self.states.has_more_behind();
+        if request.at == At::Tip && !may_be_held && !self.states.holds_a_tip_of(&request.thread) {
             return self.load_and_hold(request).await;
         }
         let Some(info) = self.ask(&request).await? else { return Ok(None) };
-        match self.states.state(&StateKey::of(&info)) {
-            Some(fields) => Ok(Some(Checkpoint::new(info, fields.to_vec()))),
-            None => self.load_and_hold(request).await,
+        let key = StateKey::of(&info);
+        if let Some(fields) = self.states.state(&key) {
+            return Ok(Some(Checkpoint::new(info, fields.to_vec())));
         }
+        #[cfg(feature = "redis")]
+        if let Some(fields) = self.states.state_behind(&key).await {
+            return Ok(Some(Checkpoint::new(info, fields.to_vec())));
+        }
+        self.load_and_hold(request).await
     }
 
     async fn outcome(&self, thread: &AgentId, key: &IdempotencyKey) -> Result<Option<RecordedOutcome>> {

@@ -54,7 +54,7 @@
 //!
 //! | decorator | feature | what for |
 //! |---|---|---|
-//! | `CachedCheckpointStore` | `cache` | large states of a store far away, held in memory and never stale |
+//! | `CachedCheckpointStore` | `cache` | large states of a store far away, held in memory and never stale; with `redis`, in a Redis behind that too |
 //! | `EncryptedCheckpointStore` | `encryption` | stores whose operators, backups or disks are not to know what agents keep |
 //!
 //! [`sqlite`] holds what other crates build their own files of SQLite on, `postgres` (feature `postgres`) the same for
@@ -78,6 +78,8 @@ mod stores;
 
 #[cfg(feature = "cache")]
 pub use cached::{CachedCheckpointStore, CheckpointCacheConfig, CheckpointCacheStats};
+#[cfg(feature = "redis")]
+pub use cached::{RedisStates, RedisStatesConfig, RedisStatesStats};
 pub use checkpoint::stats::CheckpointStats;
 #[cfg(feature = "encryption")]
 pub use encrypted::{EncryptedCheckpointStore, KeyId, StaticTenantKeys, TenantKey, TenantKeys};

@@ -25,6 +25,8 @@ const PART_BYTES: usize = 64;
 pub struct CheckpointCacheStats {
     /// Loads that found their state in memory.
     pub hits: u64,
+    /// Loads that found their state in the Redis behind, where there is one.
+    pub shared_hits: u64,
     /// Loads that got their state from the store.
     pub misses: u64,
     /// States that are held, give or take those that come and go at this moment.
@@ -34,10 +36,11 @@ pub struct CheckpointCacheStats {
 }
 
 impl CheckpointCacheStats {
-    /// The part of the loads that found their state in memory, 0 before the first one.
+    /// The part of the loads that did not get their state from the store, 0 before the first one.
     pub fn hit_rate(&self) -> f64 {
-        let loads = self.hits + self.misses;
-        if loads == 0 { 0.0 } else { self.hits as f64 / loads as f64 }
+        let found = self.hits + self.shared_hits;
+        let loads = found + self.misses;
+        if loads == 0 { 0.0 } else { found as f64 / loads as f64 }
     }
 }
 
@@ -52,6 +55,22 @@ pub(super) struct StateKey {
 }
 
 impl StateKey {
+    /// The name in bytes, each part with its length.
+    #[cfg(feature = "redis")]
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let thread = &self.thread;
+        let mut bytes = Vec::with_capacity(128);
+        for part in [thread.tenant.as_str(), thread.agent_type.as_str(), thread.key.as_str()] {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes.extend_from_slice(&self.version.0.to_be_bytes());
+        bytes.extend_from_slice(self.id.0.as_bytes());
+        bytes.extend_from_slice(&self.epoch.incarnation.to_be_bytes());
+        bytes.extend_from_slice(&self.epoch.counter.to_be_bytes());
+        bytes
+    }
+
     pub(super) fn of(info: &CheckpointInfo) -> Self {
         Self { thread: info.thread.clone(), version: info.version, id: info.id, epoch: info.epoch }
     }
@@ -88,11 +107,14 @@ pub(super) struct States {
     states: Cache<StateKey, Arc<[Field]>>,
     tips: Cache<AgentId, Tip>,
     counts: Arc<Counts>,
+    #[cfg(feature = "redis")]
+    pub(super) redis: Option<super::RedisStates>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     hits: AtomicU64,
+    shared_hits: AtomicU64,
     misses: AtomicU64,
 }
 
@@ -103,7 +125,13 @@ impl States {
             .weigher(|key: &StateKey, fields: &Arc<[Field]>| weight(key, fields))
             .time_to_idle(config.idle)
             .build();
-        Self { states, tips: Cache::new(config.remembered_threads), counts: Arc::default() }
+        Self {
+            states,
+            tips: Cache::new(config.remembered_threads),
+            counts: Arc::default(),
+            #[cfg(feature = "redis")]
+            redis: None,
+        }
     }
 
     pub(super) fn holds_a_tip_of(&self, thread: &AgentId) -> bool {
@@ -127,13 +155,41 @@ impl States {
         found
     }
 
+    /// Whether states may be held where only their name finds them.
+    pub(super) fn has_more_behind(&self) -> bool {
+        #[cfg(feature = "redis")]
+        return self.redis.is_some();
+        #[cfg(not(feature = "redis"))]
+        return false;
+    }
+
+    /// The state in the Redis behind, which is held in memory from now on.
+    #[cfg(feature = "redis")]
+    pub(super) async fn state_behind(&self, key: &StateKey) -> Option<Arc<[Field]>> {
+        let fields: Arc<[Field]> = self.redis.as_ref()?.state(key).await?.into();
+        self.counts.shared_hits.fetch_add(1, Ordering::Relaxed);
+        self.states.insert(key.clone(), fields.clone());
+        Some(fields)
+    }
+
+    /// Holds a state, and sends it to the Redis behind unless it comes from there.
+    fn insert(&self, key: StateKey, fields: Arc<[Field]>) {
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis
+            && !self.states.contains_key(&key)
+        {
+            redis.offer(&key, &fields);
+        }
+        self.states.insert(key, fields);
+    }
+
     pub(super) fn missed(&self) {
         self.counts.misses.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn hold(&self, checkpoint: &Checkpoint, is_tip: bool) {
         let key = StateKey::of(&checkpoint.info);
-        self.states.insert(key.clone(), checkpoint.fields.as_slice().into());
+        self.insert(key.clone(), checkpoint.fields.as_slice().into());
         if is_tip && self.tips.get(&key.thread).is_none_or(|known| known.key().as_ref() != Some(&key)) {
             let info = Some(Arc::new(checkpoint.info.clone()));
             self.tips.insert(key.thread, Tip { info, owner: None, is_kept: true });
@@ -142,7 +198,7 @@ impl States {
 
     pub(super) fn claimed(&self, thread: &AgentId, claim: &Claim) {
         if let Some(tip) = &claim.tip {
-            self.states.insert(StateKey::of(&tip.info), tip.fields.as_slice().into());
+            self.insert(StateKey::of(&tip.info), tip.fields.as_slice().into());
         }
         let info = claim.tip.as_ref().map(|tip| Arc::new(tip.info.clone()));
         self.tips.insert(thread.clone(), Tip { info, owner: Some(claim.epoch), is_kept: true });
@@ -174,7 +230,7 @@ impl States {
         if let Some(superseded) = before {
             self.states.invalidate(&superseded);
         }
-        self.states.insert(StateKey::of(&after), delta::fold(fields.to_vec(), writes).into());
+        self.insert(StateKey::of(&after), delta::fold(fields.to_vec(), writes).into());
         let owner = Some(after.epoch);
         let is_kept = committed.level >= Durability::Process;
         self.tips.insert(after.thread.clone(), Tip { info: Some(Arc::new(after)), owner, is_kept });
@@ -189,6 +245,7 @@ impl States {
         self.states.run_pending_tasks();
         CheckpointCacheStats {
             hits: self.counts.hits.load(Ordering::Relaxed),
+            shared_hits: self.counts.shared_hits.load(Ordering::Relaxed),
             misses: self.counts.misses.load(Ordering::Relaxed),
             states: self.states.entry_count(),
             bytes: self.states.weighted_size(),

@@ -89,6 +89,11 @@ mod cached {
     use agentscale_core::lease::{AcquireRequest, Lease, LeaseKey};
     use agentscale_store::{CachedCheckpointStore, CheckpointCacheConfig, InMemoryLeaseStore};
 
+    #[cfg(feature = "redis")]
+    use agentscale_core::{MessageId, testkit::TestServer};
+    #[cfg(feature = "redis")]
+    use agentscale_store::{RedisStates, RedisStatesConfig};
+
     use super::*;
 
     /// Holds states in memory.
@@ -129,6 +134,33 @@ mod cached {
             *self.1.lock().expect("no test panics with it") = Some(lease);
             Arc::new(store)
         }
+    }
+
+    /// Holds states in Redis too, and next to none in memory.
+    #[cfg(feature = "redis")]
+    struct Redis<H>(H);
+
+    #[cfg(feature = "redis")]
+    #[async_trait]
+    impl<H: CheckpointStoreHarness> CheckpointStoreHarness for Redis<H> {
+        fn server(&self) -> Option<TestServer> {
+            Some(TestServer::Redis)
+        }
+
+        async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
+            let url = TestServer::Redis.url().expect("without it the suite is left out");
+            let namespace = format!("test-{}", MessageId::new(1));
+            let redis = RedisStates::new(&url, namespace, &RedisStatesConfig::default()).expect("it works");
+            let mut config = CheckpointCacheConfig::default();
+            config.bytes = 0;
+            Arc::new(CachedCheckpointStore::new(self.0.start(limits).await, &config).with_redis(redis))
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    mod redis {
+        use super::{Redis, Sqlite};
+        agentscale_core::checkpoint_store_conformance!(Redis(Sqlite::new()));
     }
 
     mod leased {

@@ -13,6 +13,8 @@ mod leases;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod processes;
+#[cfg(feature = "redis")]
+mod redis_states;
 mod retention;
 mod same_answers;
 mod scene;

@@ -1,0 +1,230 @@
+//! States in a Redis, behind the memory of several processes.
+
+mod value;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use agentscale_core::checkpoint::Field;
+use agentscale_core::layers::{CircuitBreaker, CircuitBreakerConfig};
+use agentscale_core::time::SystemClock;
+use agentscale_core::{Error, ErrorKind, Result};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Cmd, FromRedisValue};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::states::StateKey;
+
+/// States that wait to be sent, at most.
+const QUEUE: usize = 64;
+
+/// How states are held in a Redis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct RedisStatesConfig {
+    /// How long a state is held, whole seconds from 1 s to 24 h. Default 30 min.
+    pub ttl: Duration,
+    /// How long a load waits for Redis before it goes on to the store. Default 50 ms.
+    pub wait: Duration,
+    /// Larger states are not sent; 64 times as much may wait to be. Default 1 MiB.
+    pub value_bytes: usize,
+    /// When Redis is left alone, and how long. Default: after 5 failures in a row, for 5 s.
+    pub breaker: CircuitBreakerConfig,
+}
+
+impl Default for RedisStatesConfig {
+    fn default() -> Self {
+        let breaker =
+            CircuitBreakerConfig { open_for: Duration::from_secs(5), ..CircuitBreakerConfig::default() };
+        let (ttl, wait) = (Duration::from_secs(1_800), Duration::from_millis(50));
+        Self { ttl, wait, value_bytes: 1 << 20, breaker }
+    }
+}
+
+/// What went wrong with a Redis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedisStatesStats {
+    /// Questions and states that failed or were not answered in time. While the breaker is open nothing is asked.
+    pub failures: u64,
+    /// States that were not what their name says, by their checksum.
+    pub damaged: u64,
+    /// States that were not sent because too many were waiting.
+    pub left_out: u64,
+}
+
+/// A Redis behind a [`CachedCheckpointStore`](super::CachedCheckpointStore), for processes that load what others
+/// committed.
+///
+/// States go there in the background: those that a commit left and those that came from the store. Each is held under a
+/// hash of its never-changing name, with a checksum over name and bytes, for a bounded time; a thread's deletion leaves its
+/// last states there so long. Redis is never needed: what it does not give within its wait comes from the store.
+///
+/// Clones share the connection, which reconnects by itself. `rediss://` speaks TLS by rustls on ring, with the roots of the
+/// system.
+#[derive(Clone)]
+pub struct RedisStates {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    redis: Redis,
+    value_bytes: usize,
+    namespace: String,
+    queue: mpsc::Sender<Waiting>,
+    sender: JoinHandle<()>,
+}
+
+/// What the task is to do, in this order.
+enum Waiting {
+    State(String, Arc<[Field]>),
+    Flush(oneshot::Sender<()>),
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.sender.abort();
+    }
+}
+
+impl RedisStates {
+    /// Holds states in the Redis of a URL (`redis://`, `rediss://`), for the one database that `namespace` names. Connects
+    /// when it is first asked. Called within a tokio runtime.
+    ///
+    /// # Errors
+    /// `invalid_input` for a URL that is none, a time out of its bounds, an empty namespace.
+    pub fn new(url: &str, namespace: impl Into<String>, config: &RedisStatesConfig) -> Result<Self> {
+        let namespace = namespace.into();
+        check(!namespace.is_empty(), "namespace")?;
+        check(config.ttl >= Duration::from_secs(1) && config.ttl <= Duration::from_secs(86_400), "ttl")?;
+        check(!config.wait.is_zero(), "wait")?;
+        // The native error may repeat the URL, and with it a password.
+        let client = Client::open(url).map_err(|_| invalid("url"))?;
+        let patience = ConnectionManagerConfig::new()
+            .set_number_of_retries(1)
+            .set_connection_timeout(Some(config.wait.saturating_mul(10)))
+            .set_response_timeout(Some(config.wait));
+        let connection =
+            ConnectionManager::new_lazy_with_config(client, patience).map_err(|_| invalid("url"))?;
+        let breaker =
+            CircuitBreaker::new("redis states", config.breaker.clone(), Arc::new(SystemClock::new()))?;
+        let redis = Redis { connection, breaker, wait: config.wait, ttl: config.ttl, counts: Arc::default() };
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let sender = tokio::spawn(send(redis.clone(), waiting));
+        let value_bytes = config.value_bytes;
+        Ok(Self { shared: Arc::new(Shared { redis, value_bytes, namespace, queue, sender }) })
+    }
+
+    /// What went wrong since it was made.
+    pub fn stats(&self) -> RedisStatesStats {
+        let counts = &self.shared.redis.counts;
+        RedisStatesStats {
+            failures: counts.failures.load(Ordering::Relaxed),
+            damaged: counts.damaged.load(Ordering::Relaxed),
+            left_out: counts.left_out.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until the states that were to be sent before have been sent or given up.
+    pub async fn flush(&self) {
+        let (sent, answer) = oneshot::channel();
+        if self.shared.queue.send(Waiting::Flush(sent)).await.is_ok() {
+            // A task that ended has nothing left to send.
+            let _ = answer.await;
+        }
+    }
+
+    pub(super) async fn state(&self, key: &StateKey) -> Option<Vec<Field>> {
+        let redis = &self.shared.redis;
+        let name = value::name(&self.shared.namespace, key);
+        let found: Vec<u8> = redis.ask::<Option<Vec<u8>>>(Cmd::get(&name)).await.ok()??;
+        let fields = value::decode(&name, &found);
+        if fields.is_none() {
+            redis.counts.damaged.fetch_add(1, Ordering::Relaxed);
+        }
+        fields
+    }
+
+    /// Sends a state, later, where there is room to remember that.
+    pub(super) fn offer(&self, key: &StateKey, fields: &Arc<[Field]>) {
+        if value::bytes(fields) > self.shared.value_bytes {
+            return;
+        }
+        let name = value::name(&self.shared.namespace, key);
+        if self.shared.queue.try_send(Waiting::State(name, fields.clone())).is_err() {
+            self.shared.redis.counts.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for RedisStates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStates").field("namespace", &self.shared.namespace).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
+struct Redis {
+    connection: ConnectionManager,
+    breaker: CircuitBreaker,
+    wait: Duration,
+    ttl: Duration,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    failures: AtomicU64,
+    damaged: AtomicU64,
+    left_out: AtomicU64,
+}
+
+impl Redis {
+    async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, ()> {
+        let permit = self.breaker.try_acquire().map_err(drop)?;
+        let mut connection = self.connection.clone();
+        match timeout(self.wait, command.query_async::<T>(&mut connection)).await {
+            Ok(Ok(answer)) => {
+                permit.success();
+                Ok(answer)
+            }
+            failed => {
+                permit.failure();
+                self.counts.failures.fetch_add(1, Ordering::Relaxed);
+                if let Ok(Err(error)) = failed {
+                    tracing::debug!(%error, "redis does not hold states");
+                }
+                Err(())
+            }
+        }
+    }
+}
+
+/// Sends what is waiting. Ends with the last clone of its states.
+async fn send(redis: Redis, mut waiting: mpsc::Receiver<Waiting>) {
+    while let Some(next) = waiting.recv().await {
+        match next {
+            Waiting::State(name, fields) => {
+                let value = value::encode(&name, &fields);
+                // A failure is counted where it happens; the state is in the store.
+                let _ = redis.ask::<()>(Cmd::set_ex(&name, value, redis.ttl.as_secs())).await;
+            }
+            // Whoever asked may have gone.
+            Waiting::Flush(sent) => drop(sent.send(())),
+        }
+    }
+}
+
+fn check(holds: bool, field: &'static str) -> Result<()> {
+    if holds { Ok(()) } else { Err(invalid(field)) }
+}
+
+fn invalid(field: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidInput, "hold states in redis").with_context("field", field)
+}
