@@ -28,7 +28,8 @@
 //! | `openai` | `OpenAiProvider`, `OpenAiResponsesProvider`: chat completions, responses and embeddings of OpenAI and compatible servers |
 //! | `vault` | `VaultSecrets`: keys that HashiCorp Vault keeps |
 //!
-//! [`Gateway`](gateway::Gateway) makes one provider of many: keys with limits, a line, the next provider where one fails.
+//! [`Gateway`](gateway::Gateway) makes one provider of many: keys with limits, a line, the next provider where one fails,
+//! budgets of tokens and money ([`budget`], [`prices`]).
 //! [`ResponseCache`](cache::ResponseCache) answers the same request as before.
 //!
 //! What a provider takes of a request:

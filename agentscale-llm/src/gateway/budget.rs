@@ -12,7 +12,7 @@ mod teller;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use agentscale_core::budget::{Amount, BudgetLedger, Money};
@@ -141,6 +141,10 @@ impl Budgets {
         let need = Need { charge: charge.clone(), model: model.to_owned(), amount, reply };
         lock(&self.needs).push(need);
         self.wake.notify_one();
+        if self.closed.load(Ordering::Relaxed) {
+            // Whoever closes looks for those who wait once: this one may have come behind that.
+            lock(&self.needs).clear();
+        }
         let held = answer.await.unwrap_or_else(|_| Err(unavailable().with_context("reason", "closed")));
         held.inspect_err(|error| self.refused(error))
     }
@@ -258,7 +262,7 @@ impl Budgets {
             return;
         }
         // Should its runtime end, the next call starts it on its own.
-        let stops = Stops(Arc::clone(&self.runs));
+        let stops = Stops { runs: Arc::clone(&self.runs), budgets: Arc::downgrade(self) };
         let settling = keep_settling(Arc::downgrade(self), Arc::clone(&self.wake));
         let task = tokio::spawn(async move {
             let _stops = stops;
@@ -277,11 +281,18 @@ impl Drop for Budgets {
     }
 }
 
-struct Stops(Arc<AtomicBool>);
+/// The end of the task, however it comes: nobody waits for it then.
+struct Stops {
+    runs: Arc<AtomicBool>,
+    budgets: Weak<Budgets>,
+}
 
 impl Drop for Stops {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.runs.store(false, Ordering::Relaxed);
+        if let Some(budgets) = self.budgets.upgrade() {
+            lock(&budgets.needs).clear();
+        }
     }
 }
 

@@ -217,3 +217,26 @@ async fn many_calls_at_once_ask_once() {
     }
     assert!(ledger.exchanges.load(Ordering::Relaxed) <= 10, "{:?}", ledger.exchanges);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_ledger_of_a_gateway_that_is_closed() {
+    let ledger = Faulty::default();
+    let gateway = ledger.gateway(Usage::new(100, 30), 1_000_000);
+    ledger.set(HANGS);
+    let calls: Vec<_> = (0..10)
+        .map(|after| {
+            let gateway = gateway.clone();
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(after)).await;
+                gateway.complete(ask("acme")).await
+            })
+        })
+        .collect();
+    sleep(Duration::from_millis(5)).await;
+    assert_eq!(gateway.close().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    let start = Instant::now();
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    assert!(start.elapsed() <= Duration::from_secs(5), "{:?}", start.elapsed());
+}
