@@ -81,7 +81,7 @@ impl CheckpointStoreHarness for Layered {
 }
 
 #[cfg(feature = "cache")]
-mod cached {
+pub(crate) mod cached {
     use std::sync::Mutex;
     use std::time::Duration;
 
@@ -97,7 +97,7 @@ mod cached {
     use super::*;
 
     /// Holds states in memory.
-    pub(super) struct Cached<H>(pub(super) H);
+    pub(crate) struct Cached<H>(pub(crate) H);
 
     #[async_trait]
     impl<H: CheckpointStoreHarness> CheckpointStoreHarness for Cached<H> {
@@ -175,14 +175,14 @@ mod cached {
 }
 
 #[cfg(feature = "encryption")]
-mod encrypted {
+pub(crate) mod encrypted {
     use agentscale_core::Tenant;
     use agentscale_store::{EncryptedCheckpointStore, KeyId, StaticTenantKeys, TenantKey};
 
     use super::*;
 
     /// Seals what the store behind gets, which has room for what seals take.
-    pub(super) struct Encrypted<H>(pub(super) H);
+    pub(crate) struct Encrypted<H>(pub(crate) H);
 
     #[async_trait]
     impl<H: CheckpointStoreHarness> CheckpointStoreHarness for Encrypted<H> {

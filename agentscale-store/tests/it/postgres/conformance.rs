@@ -41,3 +41,27 @@ mod prepared {
 
     agentscale_core::checkpoint_store_conformance!(Postgres(Scene::new(TestServer::PreparedPgBouncer)));
 }
+
+/// What a server takes that a file or memory would not show: the headers of sealed states, for one.
+#[cfg(all(feature = "cache", feature = "encryption"))]
+mod decorated {
+    use super::{Postgres, Scene, TestServer};
+    use crate::conformance::cached::Cached;
+    use crate::conformance::encrypted::Encrypted;
+
+    mod direct {
+        use super::{Cached, Encrypted, Postgres, Scene, TestServer};
+
+        agentscale_core::checkpoint_store_conformance!(Cached(Encrypted(Postgres(Scene::new(
+            TestServer::Postgres
+        )))));
+    }
+
+    mod pooled {
+        use super::{Cached, Encrypted, Postgres, Scene, TestServer};
+
+        agentscale_core::checkpoint_store_conformance!(Encrypted(Cached(Postgres(Scene::new(
+            TestServer::PgBouncer
+        )))));
+    }
+}
