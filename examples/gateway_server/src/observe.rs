@@ -6,7 +6,7 @@ use agentscale::core::Result;
 use agentscale::core::metrics::{Gauge, Metric, Metrics};
 use agentscale::core::time::Clock;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -54,11 +54,10 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let took = app.clock.now().since(begun);
     let status = response.status();
     let labels = [
-        ("http_request_method", method.as_str()),
+        ("http_request_method", shown(&method)),
         ("http_response_status_code", status.as_str()),
         ("http_route", route),
     ];
-    // Methods are any word that a client likes; the registry bounds how many series there are.
     match app.metrics.registry.histogram(&DURATION, &labels) {
         Ok(duration) => duration.record_duration(took),
         Err(error) => tracing::error!(%error, "record a request"),
@@ -77,4 +76,10 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
     response
+}
+
+/// A method as OpenTelemetry's conventions name it: any word can be one, and each would be a series of its own.
+fn shown(method: &Method) -> &str {
+    let known = [Method::GET, Method::POST, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
+    if known.contains(method) { method.as_str() } else { "_OTHER" }
 }

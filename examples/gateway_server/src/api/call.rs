@@ -82,12 +82,13 @@ impl Call {
     /// Those of `work`; that its time is over; that the server goes down.
     pub(crate) async fn run<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T, ApiError> {
         tokio::select! {
+            // First, or a stream whose parts are always there would never be cut.
             biased;
+            () = self.cut.came() => Err(ApiError::draining()),
             done = timeout_at(self.until, work) => match done {
                 Ok(done) => done.map_err(ApiError::from),
                 Err(_) => Err(Error::new(ErrorKind::DeadlineExceeded, "answer a request").into()),
             },
-            () = self.cut.came() => Err(ApiError::draining()),
         }
     }
 }

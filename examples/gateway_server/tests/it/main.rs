@@ -13,4 +13,5 @@ mod models;
 mod ops;
 mod responses;
 mod server;
+mod upstream;
 mod usage;

@@ -24,8 +24,7 @@ impl Server {
     /// behaves.
     pub(crate) fn start(config: &str) -> Self {
         let (config, simulator) = config.split_once("[simulator]").unwrap_or((config, ""));
-        let config = format!("gateway = \"gateway.toml\"\n{config}\n{}", keys());
-        Self::with_files(&config, &gateway(simulator), &[])
+        Self::with_files(&self::config(config), &gateway(simulator), &[])
     }
 
     /// A server with these two files and these variables.
@@ -121,6 +120,11 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The tests' keys below `config`.
+pub(crate) fn config(config: &str) -> String {
+    format!("gateway = \"gateway.toml\"\n{config}\n{}", keys())
 }
 
 /// A gateway of one simulated model.
