@@ -1,7 +1,6 @@
-use agentscale::core::Result;
 use agentscale::core::metrics::Metrics;
 use agentscale::core::time::{Clock, SystemClock};
-use agentscale::llm::budget::InMemoryBudgetLedger;
+use agentscale::core::{BudgetLedger, Result};
 use agentscale::llm::config::ConfiguredGateway;
 use agentscale::llm::gateway::Gateway;
 
@@ -33,7 +32,7 @@ impl App {
         let (registry, clock) = (Metrics::new(), SystemClock::new());
         Ok(Self {
             keys: Keys::new(&config.keys)?,
-            served: Served::open(config.gateway.as_deref(), &registry).await?,
+            served: Served::open(&config, &registry).await?,
             metrics: ServerMetrics::new(&registry)?,
             registry,
             drain: Drain::new(),
@@ -53,8 +52,16 @@ impl App {
         self.served.gateway.gateway()
     }
 
-    pub(crate) fn ledger(&self) -> &InMemoryBudgetLedger {
-        &self.served.ledger
+    pub(crate) fn ledger(&self) -> &dyn BudgetLedger {
+        &*self.served.ledger
+    }
+
+    /// Settles what is still to settle; no calls come behind it.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub(crate) async fn close(&self) -> Result<()> {
+        self.served.close().await
     }
 
     /// Seconds since the Unix epoch.

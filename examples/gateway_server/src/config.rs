@@ -30,6 +30,8 @@ pub(crate) struct ServerConfig {
     pub(crate) keys: Vec<KeyConfig>,
     /// The file of the gateway, TOML or YAML, beside this one unless its path says otherwise: docs/gateway.md.
     pub(crate) gateway: Option<PathBuf>,
+    /// The file of SQLite that keeps budgets and usage; they are kept in memory, as long as the process runs.
+    pub(crate) ledger: Option<PathBuf>,
 }
 
 /// One API key, and who calls with it.
@@ -62,6 +64,7 @@ impl Default for ServerConfig {
             limits: Limits::default(),
             keys: Vec::new(),
             gateway: None,
+            ledger: None,
         }
     }
 }
@@ -81,6 +84,7 @@ impl ServerConfig {
             return Err(unusable().with_context("field", "gateway").with_context("reason", "not given"));
         };
         config.gateway = Some(file.with_file_name(gateway));
+        config.ledger = config.ledger.map(|ledger| file.with_file_name(ledger));
         Ok(config)
     }
 

@@ -65,7 +65,7 @@ impl Server {
         }
         drop(self.listener);
         connections.end(&app).await;
-        match timeout(LAST_WORDS, app.gateway().close()).await {
+        match timeout(LAST_WORDS, app.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "settle the budgets"),
             Err(_) => tracing::warn!("the ledger takes too long to settle the budgets"),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use agentscale::core::BudgetLedger;
 use agentscale::core::budget::{Day, Money, UsageQuery, UsageRecord};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::client::{answer, hello_with, http, post};
-use crate::server::{KEY, NARROW_KEY, PATIENCE, Server};
+use crate::server::{KEY, NARROW_KEY, PATIENCE, Server, config, gateway};
 
 #[tokio::test]
 async fn an_account_sees_what_it_used_and_no_other_does() {
@@ -26,6 +26,21 @@ async fn an_account_sees_what_it_used_and_no_other_does() {
     assert!(of_day["cost"].is_string());
     assert_eq!(usage(&server, NARROW_KEY, "").await.1["data"], json!([]));
     assert_eq!(usage(&server, KEY, "?end_time=1000000000").await.1["data"], json!([]));
+}
+
+#[tokio::test]
+async fn what_was_used_is_settled_at_the_end_and_survives_it() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let ledger = config(&format!("ledger = {:?}", folder.path().join("budgets.sqlite")));
+    let rarely = gateway("").replace("settle_every_ms = 50", "settle_every_ms = 20000");
+    let mut server = Server::with_files(&ledger, &rarely, &[]);
+    post(&server, "/v1/chat/completions", &hello_with(json!({"max_tokens": 5}))).await;
+    server.terminate();
+    assert_eq!(server.ended().await.code(), Some(0));
+
+    let server = Server::with_files(&ledger, &rarely, &[]);
+    let (_, page) = usage(&server, KEY, "").await;
+    assert_eq!((&page["data"][0]["calls"], &page["data"][0]["output_tokens"]), (&json!(1), &json!(5)));
 }
 
 #[tokio::test]
