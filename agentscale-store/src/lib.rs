@@ -44,8 +44,8 @@
 //! | `PostgresCheckpointStore` (feature `postgres`) | death of its host; loss of power of the server at *disk* | *buffered*, *process*, *disk* | any number of instances |
 //! | [`InMemoryCheckpointStore`] | nothing | *buffered*, *process* | clones |
 //!
-//! [`SqliteLeaseStore`] and [`InMemoryLeaseStore`] keep leases ([`LeaseStore`](agentscale_core::LeaseStore)): one holder at
-//! a time of whatever they are named for.
+//! [`SqliteLeaseStore`], [`InMemoryLeaseStore`] and `PostgresLeaseStore` (feature `postgres`) keep leases
+//! ([`LeaseStore`](agentscale_core::LeaseStore)): one holder at a time of whatever they are named for.
 //!
 //! [`SqliteBudgetLedger`] keeps budgets and usage ([`BudgetLedger`](agentscale_core::BudgetLedger)) for the processes of
 //! one machine.
@@ -87,6 +87,8 @@ pub use lease::InMemoryLeaseStore;
 pub use memory::InMemoryCheckpointStore;
 #[cfg(feature = "postgres")]
 pub use postgres::checkpoint::{PostgresCheckpointConfig, PostgresCheckpointStore};
+#[cfg(feature = "postgres")]
+pub use postgres::lease::PostgresLeaseStore;
 pub use sqlite::budget::SqliteBudgetLedger;
 pub use sqlite::checkpoint::{SqliteCheckpointConfig, SqliteCheckpointStore};
 pub use sqlite::lease::SqliteLeaseStore;

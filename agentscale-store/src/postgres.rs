@@ -8,6 +8,7 @@ pub(crate) mod checkpoint;
 mod config;
 mod connect;
 mod error;
+pub(crate) mod lease;
 mod link;
 mod migrate;
 mod pool;

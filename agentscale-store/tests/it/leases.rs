@@ -3,5 +3,7 @@
 mod conformance;
 mod held;
 mod histories;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod scene;
 mod sqlite;

@@ -67,3 +67,49 @@ mod sqlite {
 mod pointers {
     agentscale_core::lease_store_conformance!(super::Pointers(super::Sqlite::new()));
 }
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    //! On the server itself and behind a pooler; without them these tests are left out.
+
+    use std::sync::Arc;
+
+    use agentscale_core::LeaseStore;
+    use agentscale_core::conformance::lease::LeaseStoreHarness;
+    use agentscale_core::testkit::TestServer;
+    use async_trait::async_trait;
+
+    use crate::leases::postgres;
+    use crate::postgres::Scene;
+
+    struct Postgres(TestServer, Option<Scene>);
+
+    impl Postgres {
+        fn new(server: TestServer) -> Self {
+            Self(server, Scene::new(server))
+        }
+    }
+
+    #[async_trait]
+    impl LeaseStoreHarness for Postgres {
+        async fn start(&self) -> Arc<dyn LeaseStore> {
+            Arc::new(postgres::open(self.1.as_ref().expect("the server is named")).await)
+        }
+
+        fn server(&self) -> Option<TestServer> {
+            Some(self.0)
+        }
+    }
+
+    mod direct {
+        agentscale_core::lease_store_conformance!(super::Postgres::new(super::TestServer::Postgres));
+    }
+
+    mod pooled {
+        agentscale_core::lease_store_conformance!(super::Postgres::new(super::TestServer::PgBouncer));
+    }
+
+    mod prepared {
+        agentscale_core::lease_store_conformance!(super::Postgres::new(super::TestServer::PreparedPgBouncer));
+    }
+}
