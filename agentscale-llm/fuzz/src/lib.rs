@@ -1,9 +1,11 @@
 //! What the fuzz targets check. `CONTRIBUTING.md` says how they are run.
 
+mod configurations;
 mod decoders;
 mod framing;
 mod parsers;
 
+pub use configurations::configuration;
 pub use decoders::decode;
 pub use framing::sse;
 pub use parsers::headers;
