@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -82,7 +83,7 @@ pub trait LlmProvider: Debug + Send + Sync + 'static {
 
 macro_rules! forward {
     ($pointer:ident) => {
-        #[async_trait]
+        // Written out: a call through a pointer is the call itself, in no box of its own.
         #[deny(clippy::missing_trait_methods)]
         impl<T: LlmProvider + ?Sized> LlmProvider for $pointer<T> {
             fn capabilities(&self) -> LlmCapabilities {
@@ -91,14 +92,26 @@ macro_rules! forward {
             fn models(&self) -> Vec<ModelInfo> {
                 (**self).models()
             }
-            async fn complete(&self, request: CompletionRequest) -> Result<Completion> {
-                (**self).complete(request).await
+            fn complete<'a, 'b>(&'a self, request: CompletionRequest) -> BoxFuture<'b, Result<Completion>>
+            where
+                'a: 'b,
+                Self: 'b,
+            {
+                (**self).complete(request)
             }
-            async fn stream(&self, request: CompletionRequest) -> Result<CompletionStream> {
-                (**self).stream(request).await
+            fn stream<'a, 'b>(&'a self, request: CompletionRequest) -> BoxFuture<'b, Result<CompletionStream>>
+            where
+                'a: 'b,
+                Self: 'b,
+            {
+                (**self).stream(request)
             }
-            async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings> {
-                (**self).embed(request).await
+            fn embed<'a, 'b>(&'a self, request: EmbeddingRequest) -> BoxFuture<'b, Result<Embeddings>>
+            where
+                'a: 'b,
+                Self: 'b,
+            {
+                (**self).embed(request)
             }
         }
     };

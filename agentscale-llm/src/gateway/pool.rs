@@ -1,10 +1,11 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agentscale_core::Tenant;
 use agentscale_core::time::Monotonic;
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::affinity::jump;

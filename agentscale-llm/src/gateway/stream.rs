@@ -16,8 +16,8 @@ use crate::tokens::estimate_tokens;
 /// An answer on its way of which a part has come, and the place that it holds on a key.
 struct Relay {
     call: Call,
-    /// What has come and was not given on yet.
-    first: Option<CompletionEvent>,
+    /// What has come and was not given on yet; in a box, for a stream has room for it as long as it is open.
+    first: Option<Box<CompletionEvent>>,
     /// `None` behind the end.
     running: Option<(CompletionStream, Attempt)>,
     /// The text that was given on.
@@ -67,7 +67,7 @@ fn relay(call: Call, first: CompletionEvent, events: CompletionStream, attempt: 
     }
     let max_silence = call.max_silence();
     let running = Some((events, attempt));
-    let relay = Relay { call, first: Some(first), running, shown: String::new(), max_silence };
+    let relay = Relay { call, first: Some(Box::new(first)), running, shown: String::new(), max_silence };
     let relayed = CompletionStream::new(stream::unfold(relay, |mut relay| async move {
         let item = relay.next().await?;
         Some((item, relay))
@@ -79,7 +79,7 @@ impl Relay {
     async fn next(&mut self) -> Option<Result<CompletionEvent>> {
         let (events, attempt) = self.running.as_mut()?;
         let item = match self.first.take() {
-            Some(first) => Ok(first),
+            Some(first) => Ok(*first),
             None => match timeout(self.max_silence, events.next()).await {
                 Ok(item) => item?,
                 Err(_) => Err(stalled(&self.shown)),

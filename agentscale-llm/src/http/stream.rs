@@ -1,5 +1,5 @@
-use std::collections::VecDeque;
 use std::time::Duration;
+use std::vec;
 
 use agentscale_core::llm::{Completion, CompletionEvent, CompletionStream, RateLimits};
 use agentscale_core::{Error, Result};
@@ -26,7 +26,7 @@ pub(crate) async fn read_stream(
         client: client.clone(),
         source: Some((response, decoder)),
         limits: limits.clone(),
-        ready: VecDeque::new(),
+        ready: Vec::new().into_iter(),
         rest: None,
         failed: None,
     };
@@ -66,9 +66,10 @@ struct Reading {
     client: Client,
     source: Option<(Response, StreamDecoder)>,
     limits: RateLimits,
-    ready: VecDeque<CompletionEvent>,
+    /// Freed with its last event: a stream that waits holds none.
+    ready: vec::IntoIter<CompletionEvent>,
     /// What stands behind the end of the answer.
-    rest: Option<Response>,
+    rest: Option<Box<Response>>,
     /// What ends the stream once `ready` is empty.
     failed: Option<Error>,
 }
@@ -79,9 +80,13 @@ impl Reading {
             if self.ready.len() <= 1
                 && let Some(rest) = self.rest.take()
             {
-                read_to_end(rest).await;
+                // In a box, for a stream has room for it as long as it is open.
+                Box::pin(read_to_end(*rest)).await;
             }
-            if let Some(event) = self.ready.pop_front() {
+            if let Some(event) = self.ready.next() {
+                if self.ready.len() == 0 {
+                    self.ready = Vec::new().into_iter();
+                }
                 return Some(Ok(event));
             }
             if let Some(error) = self.failed.take() {
@@ -90,7 +95,7 @@ impl Reading {
             let (response, _) = self.source.as_mut()?;
             match response.chunk().await {
                 Ok(Some(bytes)) => self.decode(&bytes),
-                Ok(None) => self.finish(),
+                Ok(None) => self.finish(Vec::new()),
                 Err(error) => self.break_off(error),
             }
         }
@@ -100,32 +105,29 @@ impl Reading {
         let Some((_, decoder)) = self.source.as_mut() else { return };
         let mut events = Vec::new();
         let result = decoder.push(bytes, &mut events);
-        let is_done = decoder.is_done();
-        self.ready.extend(events);
-        match result {
-            // What comes behind the end of an answer does not make it worse.
-            _ if is_done => self.finish(),
-            Ok(()) => {}
-            Err(error) => {
-                self.source = None;
-                self.failed = Some(error);
-            }
+        // What comes behind the end of an answer does not make it worse.
+        if decoder.is_done() {
+            return self.finish(events);
         }
+        if let Err(error) = result {
+            self.source = None;
+            self.failed = Some(error);
+        }
+        self.ready = events.into_iter();
     }
 
-    fn finish(&mut self) {
+    /// The answer has ended with `events`.
+    fn finish(&mut self, mut events: Vec<CompletionEvent>) {
         let Some((response, decoder)) = self.source.take() else { return };
-        self.rest = Some(response);
-        let mut events = Vec::new();
-        let finished = decoder.finish_into(&mut events);
-        self.ready.extend(events);
-        match finished {
+        self.rest = Some(Box::new(response));
+        match decoder.finish_into(&mut events) {
             Ok(completion) => {
                 let completion = completion.with_rate_limits(std::mem::take(&mut self.limits));
-                self.ready.push_back(CompletionEvent::Finished(completion));
+                events.push(CompletionEvent::Finished(completion));
             }
             Err(error) => self.failed = Some(error),
         }
+        self.ready = events.into_iter();
     }
 
     fn break_off(&mut self, error: reqwest::Error) {

@@ -1,10 +1,12 @@
 //! The runtime beside kameo, ractor and bare tokio tasks, each carrying the same envelope; the layers beside those of
-//! tower, tower-resilience, recloser and governor.
+//! tower, tower-resilience, recloser and governor; the gateway's own path, with its allocations; open streams.
 //!
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml` measures everything; a word behind `--` filters
-//! the loads: `memory`, `tell`, `ask`, `activation`, `layers`.
+//! the loads: `memory`, `tell`, `ask`, `activation`, `layers`, `gateway`,
+//! `streams`.
 
 mod counting;
+mod gateway;
 mod kameo_fleet;
 mod layers;
 mod memory;
@@ -12,6 +14,7 @@ mod ractor_fleet;
 #[allow(dead_code, reason = "shared with benches/layers.rs")]
 #[path = "../../support/stack.rs"]
 mod stack;
+mod streams;
 #[path = "../../support/harness.rs"]
 mod support;
 
@@ -41,6 +44,12 @@ fn main() {
     }
     if wanted("layers") {
         layers::layers().expect("valid configurations");
+    }
+    if wanted("gateway") {
+        gateway::gateway().expect("a valid configuration");
+    }
+    if wanted("streams") {
+        streams::streams().expect("the simulator, and room for its files");
     }
     for threads in [Threads::One, Threads::Two] {
         if wanted("tell") {
