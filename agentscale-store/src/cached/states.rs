@@ -9,6 +9,8 @@ use agentscale_core::checkpoint::{
     Version,
 };
 use bytes::Bytes;
+use moka::Entry;
+use moka::ops::compute::Op;
 use moka::sync::Cache;
 
 use super::CheckpointCacheConfig;
@@ -79,14 +81,14 @@ impl StateKey {
 /// What a commit builds on, and what it leaves where it stands.
 #[derive(Debug)]
 pub(super) struct Change {
-    before: Option<StateKey>,
+    before: Tip,
     after: CheckpointInfo,
     fields: Arc<[Field]>,
     writes: Vec<FieldWrite>,
 }
 
-/// A tip as it was last seen.
-#[derive(Clone, Debug)]
+/// A tip as it was last seen. What several tasks saw may come here in another order than it happened.
+#[derive(Clone, Debug, Default)]
 struct Tip {
     /// `None` where the thread had no checkpoint.
     info: Option<Arc<CheckpointInfo>>,
@@ -94,6 +96,8 @@ struct Tip {
     owner: Option<Epoch>,
     /// Whether the store keeps it for certain; what is only queued it may yet refuse.
     is_kept: bool,
+    /// The highest epoch that was claimed here: what an older owner saw is no news.
+    highest: Epoch,
 }
 
 impl Tip {
@@ -190,9 +194,16 @@ impl States {
     pub(super) fn hold(&self, checkpoint: &Checkpoint, is_tip: bool) {
         let key = StateKey::of(&checkpoint.info);
         self.insert(key.clone(), checkpoint.fields.as_slice().into());
-        if is_tip && self.tips.get(&key.thread).is_none_or(|known| known.key().as_ref() != Some(&key)) {
-            let info = Some(Arc::new(checkpoint.info.clone()));
-            self.tips.insert(key.thread, Tip { info, owner: None, is_kept: true });
+        if is_tip {
+            self.update(&checkpoint.info.thread, |known| {
+                let info = Some(Arc::new(checkpoint.info.clone()));
+                (known.key() != Some(key)).then_some(Tip {
+                    info,
+                    owner: None,
+                    is_kept: true,
+                    highest: known.highest,
+                })
+            });
         }
     }
 
@@ -201,7 +212,10 @@ impl States {
             self.insert(StateKey::of(&tip.info), tip.fields.as_slice().into());
         }
         let info = claim.tip.as_ref().map(|tip| Arc::new(tip.info.clone()));
-        self.tips.insert(thread.clone(), Tip { info, owner: Some(claim.epoch), is_kept: true });
+        let highest = claim.epoch;
+        self.update(thread, |known| {
+            (known.highest <= highest).then_some(Tip { info, owner: Some(highest), is_kept: true, highest })
+        });
     }
 
     /// What a commit will change, where the state that it builds on is known beyond doubt.
@@ -211,9 +225,8 @@ impl States {
         if tip.owner != Some(commit.epoch) || version != commit.expected {
             return None;
         }
-        let before = tip.key();
-        let fields = match &before {
-            Some(key) => self.states.get(key)?,
+        let fields = match tip.key() {
+            Some(key) => self.states.get(&key)?,
             None => Arc::default(),
         };
         let thread = commit.thread.clone();
@@ -221,24 +234,35 @@ impl States {
         let header = commit.header.clone();
         let after = CheckpointInfo::new(thread, version, commit.id, commit.epoch, header, commit.stamp)
             .with_tags(commit.tags.clone());
-        Some(Change { before, after, fields, writes: commit.fields.clone() })
+        Some(Change { before: tip, after, fields, writes: commit.fields.clone() })
     }
 
     /// Holds what a commit left, in place of what it built on.
     pub(super) fn committed(&self, change: Change, committed: Committed) {
         let Change { before, after, fields, writes } = change;
-        if let Some(superseded) = before {
+        if let Some(superseded) = before.key() {
             self.states.invalidate(&superseded);
         }
         self.insert(StateKey::of(&after), delta::fold(fields.to_vec(), writes).into());
-        let owner = Some(after.epoch);
         let is_kept = committed.level >= Durability::Process;
-        self.tips.insert(after.thread.clone(), Tip { info: Some(Arc::new(after)), owner, is_kept });
+        let thread = after.thread.clone();
+        self.update(&thread, |known| {
+            let is_newest = known.owner == before.owner && known.key() == before.key();
+            is_newest.then(|| Tip { info: Some(Arc::new(after)), is_kept, ..before })
+        });
     }
 
     /// Forgets which state is the tip of a thread. The states themselves stay true.
     pub(super) fn forget(&self, thread: &AgentId) {
-        self.tips.invalidate(thread);
+        self.update(thread, |known| Some(Tip { highest: known.highest, ..Tip::default() }));
+    }
+
+    /// Changes what is known of a tip, or leaves it.
+    fn update(&self, thread: &AgentId, change: impl FnOnce(Tip) -> Option<Tip>) {
+        self.tips.entry_by_ref(thread).and_compute_with(|known| {
+            let known = known.map(Entry::into_value).unwrap_or_default();
+            change(known).map_or(Op::Nop, Op::Put)
+        });
     }
 
     pub(super) fn stats(&self) -> CheckpointCacheStats {
@@ -262,4 +286,55 @@ fn weight(key: &StateKey, fields: &[Field]) -> u32 {
     };
     let bytes = ENTRY_BYTES + names + fields.iter().map(field).sum::<usize>();
     u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use agentscale_core::checkpoint::StateHeader;
+    use agentscale_core::{MessageId, Stamp, Tenant};
+
+    use super::*;
+
+    fn thread() -> AgentId {
+        AgentId::new(&Tenant::new("acme").unwrap(), "note", "alice").unwrap()
+    }
+
+    fn epoch(counter: u64) -> Epoch {
+        Epoch { incarnation: 0, counter }
+    }
+
+    fn claim(counter: u64, version: u64) -> Claim {
+        let id = CommitId(uuid::Uuid::from_u128(version.into()));
+        let header = StateHeader::json(1);
+        let info = CheckpointInfo::new(thread(), Version(version), id, epoch(1), header, Stamp::default());
+        Claim::new(epoch(counter), Some(Checkpoint::new(info, Vec::new())))
+    }
+
+    fn commit(counter: u64, expected: u64) -> Commit {
+        let id = CommitId(*MessageId::new(1).as_uuid());
+        Commit::new(id, thread(), epoch(counter), Version(expected), StateHeader::json(1))
+    }
+
+    fn tip(states: &States) -> Option<Version> {
+        states.tip_of_owner(&thread()).map(|tip| tip.info.version)
+    }
+
+    /// Two tasks: one is held up between the store's answer and here, while the other claims and commits.
+    #[test]
+    fn an_older_owners_news_that_come_late_change_nothing() {
+        let states = States::new(&CheckpointCacheConfig::default());
+        let kept = |version: u64| Committed::new(Version(version), Durability::Process);
+        states.claimed(&thread(), &claim(1, 4));
+        let late = states.change(&commit(1, 4)).expect("its base is known");
+        states.claimed(&thread(), &claim(2, 5));
+        let next = states.change(&commit(2, 5)).expect("its base is known");
+        states.committed(next, kept(6));
+        states.committed(late, kept(5));
+        assert_eq!(tip(&states), Some(Version(6)));
+        states.claimed(&thread(), &claim(1, 4));
+        assert_eq!(tip(&states), Some(Version(6)));
+        states.forget(&thread());
+        states.claimed(&thread(), &claim(1, 4));
+        assert_eq!(tip(&states), None);
+    }
 }
