@@ -93,7 +93,7 @@ impl Client {
     }
 
     /// Asks for what stands at `path`.
-    #[cfg(any(feature = "gemini", feature = "vault"))]
+    #[cfg(feature = "gemini")]
     pub(crate) async fn get(&self, path: &str) -> Result<Response> {
         self.send(self.http.get(self.url(path))).await
     }
