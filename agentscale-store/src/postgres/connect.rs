@@ -41,6 +41,10 @@ pub(super) async fn find(url: &str, config: &PostgresConfig, patience: Duration)
         // A pooler need not understand it; no decimal fraction is ever read.
         .extra_float_digits(None)
         .disable_statement_logging();
+    let options = match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name("agentscale"),
+    };
     let marked = options.clone().options([(MARK, "1")]);
     let connected = match connect(&marked, patience).await? {
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(PROTOCOL_VIOLATION) => {

@@ -1,6 +1,6 @@
 WITH target AS (
   INSERT INTO @.threads AS t (tenant, type, key, version, tip, base, base_bytes, chain_bytes)
-  VALUES ($1, $2, $3, 1, $4, 1, length($11), length($11))
+  VALUES ($1, $2, $3, 1, $4, 1, length($11::bytea), length($11::bytea))
   ON CONFLICT (tenant, type, key) DO UPDATE SET deleted = false, version = 1, tip = excluded.tip, base = 1,
     base_bytes = excluded.base_bytes, chain_bytes = excluded.chain_bytes
   WHERE t.version = 0
