@@ -9,7 +9,8 @@
 //! time left: of callers who fill them each would wait for the work of all others. *Throughput* is with cores that are
 //! full. *First token*: streams of a simulator that
 //! waits five milliseconds before it; what is measured is the time until the first part of the answer is there, beside
-//! bare `reqwest`'s until the first bytes that hold one.
+//! bare `reqwest`'s until the first bytes that hold one. *Frames*: long streams as fast as they come, and what this process
+//! worked for each of their frames.
 
 use std::future::Future;
 use std::io::{BufRead as _, BufReader};
@@ -32,6 +33,9 @@ const THROUGHPUT_CALLERS: usize = 64;
 /// What the simulator waits before the first token of a stream.
 const FIRST_TOKEN: Duration = Duration::from_millis(5);
 
+/// How many tokens the answers have whose frames are measured; each comes as one.
+const FRAMES: u32 = 2_000;
+
 fn main() -> Result<(), Failure> {
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
     let seconds: f64 = args.next().map_or(Ok(2.0), |arg| arg.parse())?;
@@ -39,7 +43,8 @@ fn main() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         added(Duration::from_secs_f64(seconds), rounds).await?;
-        first_token(200).await
+        first_token(200).await?;
+        frames(rounds * 40).await
     })
 }
 
@@ -131,8 +136,11 @@ async fn first_token(calls: usize) -> Result<(), Failure> {
     let ways = Ways::new(&simulator.url)?;
     let mut all: [Latencies; 3] = Default::default();
     for call in 0..calls + 10 {
-        let measured =
-            [ways.bare.first_token().await?, streamed(&ways.client).await?, streamed(&ways.gateway).await?];
+        let measured = [
+            ways.bare.first_token().await?,
+            streamed(&ways.client, 64).await?,
+            streamed(&ways.gateway, 64).await?,
+        ];
         for (way, latency) in all.iter_mut().zip(measured).filter(|_| call >= 10) {
             way.push(latency.as_secs_f64());
         }
@@ -146,6 +154,46 @@ async fn first_token(calls: usize) -> Result<(), Failure> {
         println!("| {name} | {:.0} us | {:.0} us |", beyond(0.5), beyond(0.99));
     }
     Ok(())
+}
+
+async fn frames(calls: usize) -> Result<(), Failure> {
+    let latency = r#"{"first_token_ms": 0, "tokens_per_second": 0, "jitter": 0}"#;
+    let answers = format!(r#"{{"min_tokens": {FRAMES}, "max_tokens": {FRAMES}}}"#);
+    let simulator = Simulator::start(&format!(r#"{{"latency": {latency}, "answers": {answers}}}"#))?;
+    let ways = Ways::with(&simulator.url, FRAMES)?;
+    let mut all: [[Latencies; 2]; 3] = Default::default();
+    for call in 0..calls + 10 {
+        for (way, [times, works]) in all.iter_mut().enumerate() {
+            let (start, worked) = (Instant::now(), worked()?);
+            match way {
+                0 => ways.bare.read().await?,
+                1 => drop(streamed(&ways.client, FRAMES).await?),
+                _ => drop(streamed(&ways.gateway, FRAMES).await?),
+            }
+            if call >= 10 {
+                times.push(start.elapsed().as_secs_f64() / f64::from(FRAMES));
+                works.push((self::worked()? - worked).as_secs_f64() / f64::from(FRAMES));
+            }
+        }
+    }
+    println!("\n| a frame, one caller | time | work | work added |\n|---|---|---|---|");
+    let [[_, bare], ..] = &all;
+    let bare = median(bare.clone());
+    for (name, [times, works]) in NAMES.into_iter().zip(all) {
+        let (time, work) = (median(times), median(works));
+        println!("| {name} | {:.2} us | {:.2} us | {:.2} us |", time * 1e6, work * 1e6, (work - bare) * 1e6);
+    }
+    Ok(())
+}
+
+/// How long the threads of this process have run.
+fn worked() -> Result<Duration, Failure> {
+    let mut nanos = 0_u64;
+    for thread in std::fs::read_dir("/proc/self/task")? {
+        let times = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanos += times.split(' ').next().ok_or("no time of a thread")?.parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanos))
 }
 
 /// So many callers, each asking again as soon as it is answered.
@@ -177,9 +225,9 @@ async fn client(provider: &impl LlmProvider) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn streamed(provider: &impl LlmProvider) -> Result<Duration, Failure> {
+async fn streamed(provider: &impl LlmProvider, max_tokens: u32) -> Result<Duration, Failure> {
     let start = Instant::now();
-    let mut events = provider.stream(request()).await?;
+    let mut events = provider.stream(request().with_max_tokens(max_tokens)).await?;
     let mut first = None;
     while let Some(event) = events.next().await {
         if matches!(event?, CompletionEvent::Text(_)) && first.is_none() {
@@ -196,6 +244,11 @@ fn request() -> CompletionRequest {
 
 impl Ways {
     fn new(url: &str) -> Result<Self, Failure> {
+        Self::with(url, 64)
+    }
+
+    /// Streams of bare `reqwest` have so many tokens at most.
+    fn with(url: &str, max_tokens: u32) -> Result<Self, Failure> {
         let config = OpenAiConfig::new().with_base_url(format!("{url}/v1")).with_model("m");
         let client = OpenAiProvider::new(&config)?;
         let limits =
@@ -203,18 +256,18 @@ impl Ways {
         let key = ProviderKey::new("k", client.clone()).with_limits(limits);
         let gateway =
             Gateway::builder().pool(KeyPool::new("p").key(key)).model(GatewayModel::new("m").via("p", "m"));
-        Ok(Self { bare: Bare::new(url)?, client, gateway: gateway.build()? })
+        Ok(Self { bare: Bare::new(url, max_tokens)?, client, gateway: gateway.build()? })
     }
 }
 
 impl Bare {
-    fn new(url: &str) -> Result<Self, Failure> {
+    fn new(url: &str, max_tokens: u32) -> Result<Self, Failure> {
         let body = |stream: bool| {
             let messages = serde_json::json!([
                 {"role": "system", "content": "Answer in one sentence."},
                 {"role": "user", "content": "How long does a lease last?"},
             ]);
-            let mut body = serde_json::json!({"model": "m", "messages": messages, "max_tokens": 64});
+            let mut body = serde_json::json!({"model": "m", "messages": messages, "max_tokens": max_tokens});
             if stream {
                 body["stream"] = true.into();
                 body["stream_options"] = serde_json::json!({"include_usage": true});
@@ -248,6 +301,16 @@ impl Bare {
     async fn complete(&self) -> Result<(), Failure> {
         let body = self.post(&self.whole).await?.bytes().await?;
         if body.is_empty() { Err("an empty answer".into()) } else { Ok(()) }
+    }
+
+    /// A whole stream, which nobody looks into.
+    async fn read(&self) -> Result<(), Failure> {
+        let mut response = self.post(&self.streamed).await?;
+        let mut bytes = 0;
+        while let Some(chunk) = response.chunk().await? {
+            bytes += chunk.len();
+        }
+        if bytes == 0 { Err("an empty stream".into()) } else { Ok(()) }
     }
 
     async fn first_token(&self) -> Result<Duration, Failure> {
