@@ -20,22 +20,23 @@ handled AS MATERIALIZED (
   SELECT i.n, o.seq FROM input i JOIN @.outbox o ON o.id = i.settles
   FOR UPDATE OF o SKIP LOCKED
 ),
+-- What is unique is looked up as a value: the planner may answer `EXISTS` by reading the whole table.
 judged AS MATERIALIZED (
-  SELECT i.n, l.id, l.version, l.tip, h.seq,
+  SELECT i.n, i.tenant, i.turn, l.id, l.version, l.tip, h.seq,
     i.shape > 0 OR l.version = 0 AS is_whole,
     CASE
-      WHEN l.id IS NULL THEN CASE WHEN EXISTS (
-        SELECT FROM @.threads t WHERE t.tenant = i.tenant AND t.type = i.type AND t.key = i.key
+      WHEN l.id IS NULL THEN CASE WHEN (
+        SELECT true FROM @.threads t WHERE t.tenant = i.tenant AND t.type = i.type AND t.key = i.key
       ) THEN 5 ELSE 1 END
       WHEN l.incarnation <> i.incarnation OR l.counter <> i.counter THEN 1
       WHEN l.version <> i.expected THEN 2
       WHEN l.tip <> i.guard THEN 6
-      WHEN EXISTS (
-        SELECT FROM @.outcomes o WHERE o.tenant = i.tenant AND o.thread = l.id AND o.key = i.outcome
+      WHEN (
+        SELECT true FROM @.outcomes o WHERE o.tenant = i.tenant AND o.thread = l.id AND o.key = i.outcome
           AND o.until > i.written AND o.request_hash <> i.request_hash
       ) THEN 3
-      WHEN i.settles IS NOT NULL AND h.seq IS NULL THEN CASE WHEN EXISTS (
-        SELECT FROM @.outbox o WHERE o.id = i.settles
+      WHEN i.settles IS NOT NULL AND h.seq IS NULL THEN CASE WHEN (
+        SELECT true FROM @.outbox o WHERE o.id = i.settles
       ) THEN 5 ELSE 4 END
       WHEN i.shape = 0 AND (
         l.chain_bytes + length(i.delta) > $27
@@ -45,7 +46,7 @@ judged AS MATERIALIZED (
     END AS verdict
   FROM input i LEFT JOIN locked l ON l.n = i.n LEFT JOIN handled h ON h.n = i.n
 ),
-passed AS MATERIALIZED (SELECT n, id, version, seq, is_whole FROM judged WHERE verdict = 0),
+passed AS MATERIALIZED (SELECT n, tenant, turn, id, version, seq, is_whole FROM judged WHERE verdict = 0),
 moved AS (
   UPDATE @.threads t SET
     version = t.version + 1,
@@ -81,7 +82,7 @@ recorded AS (
     retention = excluded.retention, until = excluded.until, reply = excluded.reply
 ),
 ended AS (
-  DELETE FROM @.steps s USING passed p JOIN input i ON i.n = p.n
-  WHERE i.turn IS NOT NULL AND s.tenant = i.tenant AND s.thread = p.id AND s.turn = i.turn
+  DELETE FROM @.steps s USING passed p
+  WHERE p.turn IS NOT NULL AND s.tenant = p.tenant AND s.thread = p.id AND s.turn = p.turn
 )
 SELECT n, verdict, id, version, tip FROM judged

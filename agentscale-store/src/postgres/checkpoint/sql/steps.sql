@@ -12,11 +12,12 @@ locked AS MATERIALIZED (
   FROM input i JOIN @.threads t ON t.tenant = i.tenant AND t.type = i.type AND t.key = i.key
   FOR NO KEY UPDATE OF t SKIP LOCKED
 ),
+-- What is unique is looked up as a value: the planner may answer `EXISTS` by reading the whole table.
 judged AS MATERIALIZED (
   SELECT i.n, l.id, differs.step,
     CASE
-      WHEN l.id IS NULL THEN CASE WHEN EXISTS (
-        SELECT FROM @.threads t WHERE t.tenant = i.tenant AND t.type = i.type AND t.key = i.key
+      WHEN l.id IS NULL THEN CASE WHEN (
+        SELECT true FROM @.threads t WHERE t.tenant = i.tenant AND t.type = i.type AND t.key = i.key
       ) THEN 5 ELSE 1 END
       WHEN l.incarnation <> i.incarnation OR l.counter <> i.counter THEN 1
       WHEN differs.step IS NOT NULL THEN 3
