@@ -9,6 +9,7 @@ pub(crate) mod heading;
 pub(crate) mod image;
 pub(crate) mod json;
 pub(crate) mod models;
+mod parts;
 pub(crate) mod responses;
 pub(crate) mod sse;
 pub(crate) mod tools;

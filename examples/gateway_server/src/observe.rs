@@ -9,6 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
+use tracing::Instrument;
 
 use crate::api::error::Cause;
 use crate::app::App;
@@ -50,7 +51,10 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let route = route.as_ref().map_or("", MatchedPath::as_str);
     let method = request.method().clone();
     let begun = app.clock.now();
-    let mut response = next.run(request).await;
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    // For what is told of its answer behind this: a stream may break off.
+    let span = tracing::info_span!("answer", id);
+    let mut response = next.run(request).instrument(span).await;
     let took = app.clock.now().since(begun);
     let status = response.status();
     let labels = [
@@ -62,7 +66,6 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         Ok(duration) => duration.record_duration(took),
         Err(error) => tracing::error!(%error, "record a request"),
     }
-    let id = uuid::Uuid::now_v7().simple().to_string();
     let principal = response.extensions_mut().remove::<Arc<Principal>>();
     let key = principal.as_ref().map(|principal| principal.name.as_str());
     let cause = response.extensions_mut().remove::<Cause>();

@@ -9,7 +9,8 @@ use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::Span;
 
 use super::error::ApiError;
 use crate::app::App;
@@ -29,6 +30,8 @@ pub(crate) struct Call {
     pub(crate) context: CallContext,
     until: Instant,
     cut: Cut,
+    /// Names the request in the log.
+    pub(crate) span: Span,
     _counted: Counted,
 }
 
@@ -72,6 +75,7 @@ impl Call {
             context,
             until: Instant::now() + timeout,
             cut: app.drain.cut(),
+            span: Span::current(),
             _counted: Counted::new(&app.metrics.calls),
         })
     }
@@ -89,6 +93,17 @@ impl Call {
                 Ok(done) => done.map_err(ApiError::from),
                 Err(_) => Err(Error::new(ErrorKind::DeadlineExceeded, "answer a request").into()),
             },
+        }
+    }
+
+    /// Ends when the call has no more time, or the server goes down.
+    pub(crate) fn end(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (mut cut, until) = (self.cut.clone(), self.until);
+        async move {
+            tokio::select! {
+                () = cut.came() => {}
+                () = sleep_until(until) => {}
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::call::Call;
 use super::error::ApiError;
+use super::parts::Parts;
 
 /// How an API writes an answer as events.
 pub(crate) trait Events: Send + 'static {
@@ -63,7 +64,7 @@ impl EventText {
 }
 
 struct Answering<E> {
-    parts: CompletionStream,
+    parts: Parts,
     events: E,
     call: Call,
     begun: bool,
@@ -72,6 +73,7 @@ struct Answering<E> {
 
 /// The response that sends `parts` as `events`, for as long as `call` may last.
 pub(crate) fn respond(parts: CompletionStream, events: impl Events, call: Call) -> Response {
+    let parts = Parts::new(parts, call.end());
     let answering = Answering { parts, events, call, begun: false, over: false };
     let body = stream::unfold(answering, |mut answering| async move {
         let text = answering.next().await?;
@@ -105,7 +107,7 @@ impl<E: Events> Answering<E> {
     }
 
     async fn part(&mut self, text: &mut EventText) {
-        let parts = &mut self.parts;
+        let parts = &self.parts;
         let next = async {
             parts.next().await.unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "read an answer")))
         };
@@ -117,6 +119,7 @@ impl<E: Events> Answering<E> {
             Err(error) => {
                 self.over = true;
                 tracing::warn!(
+                    parent: &self.call.span,
                     code = error.code(),
                     cause = error.cause().map(tracing::field::display),
                     "a stream broke off"

@@ -147,9 +147,13 @@ async fn a_stream_that_breaks_off_ends_with_an_error_and_never_with_done() {
     let body = hello_with(json!({"stream": true}));
     let response = http().post(server.url(CHAT)).bearer_auth(KEY).json(&body).send().await.unwrap();
     assert_eq!(response.status(), 200);
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
     let text = response.text().await.unwrap();
     assert!(text.contains(r#""code":"unavailable""#), "{text}");
     assert!(!text.contains("[DONE]"));
+    let log = server.log();
+    let told = log.lines().any(|line| line.contains("broke off") && line.contains(&id));
+    assert!(told, "the log does not say whose stream broke off: {log}");
 
     let mut stream = openai(&server, KEY).chat().create_stream(typed(body)).await.unwrap();
     let mut failed = false;

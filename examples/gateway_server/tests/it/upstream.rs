@@ -55,6 +55,18 @@ async fn a_provider_that_is_faster_than_the_client_waits_for_it() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_holds_its_provider_no_longer_than_its_time() {
+    let (server, provider) = with_provider_and("[limits]\nstall_timeout_ms = 3600000").await;
+    let client = tokio::spawn(ask(&server, true).header("x-request-timeout-ms", "3000").send());
+    let mut call = called(&provider).await;
+    call.write_all(STREAM.as_bytes()).await.unwrap();
+    let chunks = CHUNK.repeat(1_000);
+    let refused = async { while call.write_all(chunks.as_bytes()).await.is_ok() {} };
+    timeout(PATIENCE, refused).await.expect("the call at the provider ends");
+    drop(client.await.unwrap().unwrap());
+}
+
+#[tokio::test]
 async fn what_a_provider_says_of_our_key_stays_here() {
     let (server, provider) = with_provider().await;
     let refusal = tokio::spawn(async move {
@@ -76,13 +88,18 @@ async fn what_a_provider_says_of_our_key_stays_here() {
 
 /// A server whose model `large` is at a provider that the test plays.
 async fn with_provider() -> (Server, TcpListener) {
+    with_provider_and("").await
+}
+
+/// The same, with `limits` in the server's file.
+async fn with_provider_and(limits: &str) -> (Server, TcpListener) {
     let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = provider.local_addr().unwrap();
     let gateway = format!(
         "[pools.p.keys.one]\n[pools.p.provider]\nkind = \"openai\"\nbase_url = \"http://{address}/v1\"\n\
          [models.large]\ntargets = [{{ pool = \"p\", model = \"m\" }}]\n"
     );
-    (Server::with_files(&config(""), &gateway, &[]), provider)
+    (Server::with_files(&config(limits), &gateway, &[]), provider)
 }
 
 fn ask(server: &Server, stream: bool) -> reqwest::RequestBuilder {
