@@ -27,12 +27,12 @@ mod verdict;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use agentscale_core::Result;
 use agentscale_core::llm::{
     Completion, CompletionRequest, CompletionStream, EmbeddingRequest, Embeddings, LlmCapabilities,
     LlmProvider, ModelInfo,
 };
 use agentscale_core::time::Clock;
+use agentscale_core::{Result, Tenant};
 use async_trait::async_trait;
 use tokio::task::AbortHandle;
 
@@ -168,6 +168,11 @@ impl Gateway {
     /// Whether a provider works, as far as its calls and probes have shown: whether a call may have an answer.
     pub fn works(&self) -> bool {
         self.shared.table().works()
+    }
+
+    /// The models that a key serves for this tenant, by name; for calls that name no tenant, those of keys for all.
+    pub fn models_for(&self, tenant: Option<&Tenant>) -> Vec<ModelInfo> {
+        self.shared.table().models_for(tenant)
     }
 
     /// How many calls wait in line.

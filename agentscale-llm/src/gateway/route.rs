@@ -114,6 +114,11 @@ impl Route {
         Err(no_key)
     }
 
+    /// Whether a key of one of its targets is for this tenant.
+    pub(crate) fn serves(&self, tenant: Option<&Tenant>) -> bool {
+        self.targets.iter().any(|target| target.pool.eligible(tenant).len() > 0)
+    }
+
     /// The targets that a call may go to, with their places; some of them only when the line overflows.
     pub(crate) fn targets_of(&self, wish: &Wish) -> impl Iterator<Item = (usize, &Target)> {
         let is_of = |target: &Target| match (target.takes, wish.asks_for) {

@@ -77,10 +77,18 @@ impl Table {
     }
 
     pub(crate) fn models(&self) -> Vec<ModelInfo> {
-        let mut models: Vec<_> = self.routes.values().map(|route| info(route)).collect();
-        models.sort_by(|one, other| one.name.cmp(&other.name));
-        models
+        sorted(self.routes.values().map(|route| info(route)).collect())
     }
+
+    pub(crate) fn models_for(&self, tenant: Option<&Tenant>) -> Vec<ModelInfo> {
+        let served = self.routes.values().filter(|route| route.serves(tenant));
+        sorted(served.map(|route| info(route)).collect())
+    }
+}
+
+fn sorted(mut models: Vec<ModelInfo>) -> Vec<ModelInfo> {
+    models.sort_by(|one, other| one.name.cmp(&other.name));
+    models
 }
 
 fn info(route: &Route) -> ModelInfo {

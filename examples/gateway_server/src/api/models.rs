@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use agentscale::core::LlmProvider;
 use agentscale::core::llm::ModelInfo;
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -68,7 +67,7 @@ pub(crate) async fn find(
 }
 
 fn models<'a>(app: &'a App, principal: &'a Principal) -> impl Iterator<Item = Model> + 'a {
-    let known = app.provider().models().into_iter();
+    let known = app.gateway().models_for(Some(&principal.tenant)).into_iter();
     known.filter(|model| principal.may_call(&model.name)).map(|model| Model::new(model, app.started))
 }
 
