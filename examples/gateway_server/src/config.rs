@@ -79,7 +79,7 @@ impl ServerConfig {
             Error::new(ErrorKind::InvalidInput, "read the configuration").with_context("file", file.display())
         };
         let text = std::fs::read_to_string(file).map_err(|error| unusable().with_source(error))?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| unusable().with_source(error))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| wrong(&text, &error, unusable()))?;
         let Some(gateway) = config.gateway else {
             return Err(unusable().with_context("field", "gateway").with_context("reason", "not given"));
         };
@@ -95,4 +95,15 @@ impl ServerConfig {
     pub(crate) fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
     }
+}
+
+/// What is wrong and in which line, without the line: whoever puts a key where its hash belongs is not to find it in a log.
+fn wrong(text: &str, error: &toml::de::Error, unusable: Error) -> Error {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let unusable = match before {
+        Some(before) => unusable.with_context("line", before.matches('\n').count() + 1),
+        None => unusable,
+    };
+    // Values stand in quotes.
+    unusable.with_context("reason", error.message().split('"').next().unwrap_or_default().trim_end())
 }

@@ -69,3 +69,21 @@ async fn a_budget_that_is_spent_is_told_as_a_quota() {
     let (status, body) = timeout(PATIENCE, spent).await.expect("the budget holds");
     assert_eq!((status, &body["error"]["code"]), (429, &json!("insufficient_quota")));
 }
+
+#[test]
+fn a_key_in_the_place_of_its_hash_is_refused_without_being_told() {
+    for (line, reason) in [
+        ("hash = \"sk-secret-7\"", "begins with `blake3:`"),
+        ("key = \"sk-secret-7\"", "unknown field `key`"),
+        ("models = \"sk-secret-7\"", "invalid type"),
+    ] {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("server.toml");
+        std::fs::write(&file, format!("gateway = \"gateway.toml\"\n[[keys]]\n{line}\n")).unwrap();
+        let ended = Server::command().arg("--config").arg(&file).output().unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2));
+        assert!(told.contains("line: 3") && told.contains(reason), "{told}");
+        assert!(!told.contains("sk-secret-7"), "{told}");
+    }
+}
