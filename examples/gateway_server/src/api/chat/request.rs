@@ -1,5 +1,6 @@
 use agentscale::core::llm::{CompletionRequest, ToolChoice};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use utoipa::ToSchema;
 
 use super::message::{ChatMessage, conversation};
@@ -51,12 +52,19 @@ pub(crate) struct ChatRequest {
     n: Option<u32>,
     #[serde(default)]
     logprobs: Option<bool>,
+    /// `text` is what there is.
+    #[serde(default)]
+    modalities: Option<Vec<String>>,
+    /// Tools as they were named before, which are refused.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    functions: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct StreamOptions {
     #[serde(default)]
-    include_usage: bool,
+    include_usage: Option<bool>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -102,7 +110,7 @@ impl ChatRequest {
     }
 
     pub(super) fn include_usage(&self) -> bool {
-        self.stream_options.as_ref().is_some_and(|options| options.include_usage)
+        self.stream_options.as_ref().is_some_and(|options| options.include_usage == Some(true))
     }
 
     /// What may name the session of the call, the best first.
@@ -116,6 +124,12 @@ impl ChatRequest {
         }
         if self.logprobs == Some(true) {
             return Err(ApiError::unsupported("logprobs", "There are no log probabilities."));
+        }
+        if self.modalities.iter().flatten().any(|kind| kind != "text") {
+            return Err(ApiError::unsupported("modalities", "Answers are text."));
+        }
+        if self.functions.is_some() {
+            return Err(ApiError::unsupported("functions", "Functions are offered as `tools`."));
         }
         if self.messages.is_empty() {
             return Err(ApiError::missing("messages"));
@@ -189,6 +203,8 @@ mod tests {
         for (field, param) in [
             (r#""n":2"#, "n"),
             (r#""logprobs":true"#, "logprobs"),
+            (r#""modalities":["text","audio"]"#, "modalities"),
+            (r#""functions":[{"name":"look"}]"#, "functions"),
             (r#""temperature":3"#, "temperature"),
             (r#""top_p":0"#, "top_p"),
             (r#""max_tokens":0"#, "max_tokens"),
@@ -203,6 +219,16 @@ mod tests {
             assert_eq!(error.status, 400, "{field}");
             assert_eq!(error.body().error.param, Some(param), "{field}");
         }
+    }
+
+    #[test]
+    fn a_field_that_is_null_is_as_one_that_is_left_out() {
+        let request = read(
+            r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"modalities":null,"functions":null,
+            "stream_options":{"include_usage":null}}"#,
+        );
+        assert!(!request.include_usage());
+        assert!(request.into_request().is_ok());
     }
 
     fn read(body: &str) -> ChatRequest {
