@@ -12,6 +12,7 @@ mod telemetry;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentscale_core::Result;
 use agentscale_core::knowledge::Embedder;
@@ -23,6 +24,7 @@ use agentscale_core::metrics::Metrics;
 use agentscale_core::time::{Clock, Monotonic};
 use async_trait::async_trait;
 use futures::StreamExt;
+use tokio::time::timeout;
 
 pub use config::ResponseCacheConfig;
 pub use semantic::SemanticConfig;
@@ -40,7 +42,7 @@ use telemetry::Telemetry;
 /// Two requests are the same when they have the same tenant, model, messages, tools, form and sampling; runs of white
 /// space in texts count as one space. A tenant is never given the answer of another. Only whole answers are kept: one
 /// that was cut by its length or by a filter is not, nor is an empty one, and no error is. While a request is on its way,
-/// others like it wait for its answer, a stream's until it has been read to its end; where it fails or its caller goes
+/// others like it wait for its answer, until their own deadline at most, a stream's until it has been read to its end; where it fails or its caller goes
 /// away, the next of them asks. A kept answer has no usage, for it used nothing, and comes to streams word by word.
 /// A request that [wants no answer given before](agentscale_core::llm::CallContext::fresh) is asked at once, and what it
 /// gets is kept.
@@ -149,8 +151,8 @@ impl<P: LlmProvider + Clone> ResponseCache<P> {
         if let Some(known) = answers.find(&key, since) {
             return self.known(request, known);
         }
-        // Whoever comes behind the first finds its answer, or is the first.
-        let first = self.on_their_way.enter(key).await;
+        // Whoever comes behind the first finds its answer, or is the first; or has no time left to wait, and asks too.
+        let first = timeout(self.time_left(request), self.on_their_way.enter(key)).await.ok();
         if let Some(known) = answers.find(&key, since) {
             return self.known(request, known);
         }
@@ -159,7 +161,12 @@ impl<P: LlmProvider + Clone> ResponseCache<P> {
             return self.known(request, known);
         }
         answers.telemetry.miss();
-        Found::Unknown(Asking { key, point, at: answers.clock.now(), _first: Some(first) })
+        Found::Unknown(Asking { key, point, at: answers.clock.now(), _first: first })
+    }
+
+    fn time_left(&self, request: &CompletionRequest) -> Duration {
+        let now = self.answers.clock.unix_micros();
+        request.context.deadline.map_or(Duration::MAX, |deadline| deadline.remaining(now).unwrap_or_default())
     }
 
     fn known(&self, request: &CompletionRequest, known: Completion) -> Found {

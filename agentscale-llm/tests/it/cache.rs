@@ -12,8 +12,8 @@ use agentscale_core::llm::{
     ReasoningEffort, ResponseFormat, ToolCall, ToolChoice, ToolSpec, Usage,
 };
 use agentscale_core::testkit::ScriptedProvider;
-use agentscale_core::time::PausedClock;
-use agentscale_core::{Error, ErrorKind, Json, Tenant};
+use agentscale_core::time::{ManualClock, PausedClock};
+use agentscale_core::{Deadline, Error, ErrorKind, Json, Tenant};
 use agentscale_llm::cache::{ResponseCache, ResponseCacheConfig};
 use futures::future::join_all;
 use tokio::time::sleep;
@@ -44,6 +44,19 @@ fn ask(text: &str) -> CompletionRequest {
 fn saying(messages: Vec<Message>) -> CompletionRequest {
     let context = CallContext::new().with_tenant(Tenant::new("acme").unwrap());
     CompletionRequest::new(messages).with_context(context)
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_the_answer_of_another_beyond_its_own_deadline() {
+    let provider = ScriptedProvider::new().with_answer("ten seconds").repeating();
+    let cache = cached(&provider);
+    // Its reader does not read on.
+    let _stalled = cache.stream(ask("how long?")).await.unwrap();
+    let mut hurried = ask("how long?");
+    hurried.context.deadline = Some(Deadline::after(ManualClock::UNIX_START, Duration::from_secs(2)));
+    let start = tokio::time::Instant::now();
+    cache.complete(hurried).await.unwrap();
+    assert!(start.elapsed() <= Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
