@@ -116,13 +116,18 @@ impl Budgets {
             task.abort();
         }
         lock(&self.needs).clear();
-        let now = self.clock.unix_micros();
-        let usage = self.payers.usage(now);
         if teller.catch_up(&config).await? == Told::Fenced {
             self.payers.forget_grants();
         }
-        if teller.has_joined() || !usage.is_empty() {
-            teller.exchange(self.payers.purses(now), |purse| Some(purse.close()), usage, &config).await?;
+        let now = self.clock.unix_micros();
+        teller.keep(self.payers.usage(now));
+        if teller.has_to_tell()
+            && teller.exchange(self.payers.purses(now), |purse| Some(purse.close()), &config).await?
+                == Told::Fenced
+        {
+            // The grants are lost, and what was used is told by another holder.
+            self.payers.forget_grants();
+            teller.exchange(Vec::new(), |_| None, &config).await?;
         }
         teller.leave(&config).await
     }
@@ -209,7 +214,7 @@ impl Budgets {
             needed.get(&std::ptr::from_ref(purse).addr()).map_or(Amount::ZERO, |(_, sum)| *sum)
         };
         let start = self.clock.now();
-        let told = teller.exchange(purses, |purse| purse.ask(amount(purse)), Vec::new(), &config).await?;
+        let told = teller.exchange(purses, |purse| purse.ask(amount(purse)), &config).await?;
         lock(&self.metrics).exchanged(self.clock.now().since(start));
         if told == Told::Fenced {
             self.forfeited();
@@ -228,13 +233,14 @@ impl Budgets {
             Err(error) => return lock(&self.metrics).failed(&error),
         }
         let now = self.clock.unix_micros();
-        let (usage, purses) = (self.payers.usage(now), self.payers.purses(now));
-        if !teller.has_joined() && usage.is_empty() {
+        teller.keep(self.payers.usage(now));
+        if !teller.has_to_tell() {
             return;
         }
+        let purses = self.payers.purses(now);
         purses.iter().for_each(|purse| purse.look_again());
         let start = self.clock.now();
-        match teller.exchange(purses, |purse| purse.ask(Amount::ZERO), usage, &config).await {
+        match teller.exchange(purses, |purse| purse.ask(Amount::ZERO), &config).await {
             Ok(Told::Answered) => lock(&self.metrics).exchanged(self.clock.now().since(start)),
             Ok(Told::Fenced) => self.forfeited(),
             Err(error) => lock(&self.metrics).failed(&error),

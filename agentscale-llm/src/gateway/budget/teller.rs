@@ -53,15 +53,18 @@ impl Teller {
         }
     }
 
-    /// Settles what `ask` says of each of these purses, and records usage.
+    /// Keeps usage until it is recorded.
+    pub(super) fn keep(&mut self, usage: Vec<UsageRecord>) {
+        self.usage.extend(usage);
+    }
+
+    /// Settles what `ask` says of each of these purses, and records the usage that is kept.
     pub(super) async fn exchange(
         &mut self,
         purses: Vec<Arc<Purse>>,
         ask: impl Fn(&Purse) -> Option<Asked>,
-        usage: Vec<UsageRecord>,
         config: &BudgetConfig,
     ) -> Result<Told> {
-        self.usage.extend(usage);
         let mut purses = purses.into_iter();
         loop {
             // Who was asked is sent: first comes what can fail.
@@ -81,9 +84,9 @@ impl Teller {
         }
     }
 
-    /// Whether it has ever asked for anything that has not ended since.
-    pub(super) fn has_joined(&self) -> bool {
-        self.epoch.is_some()
+    /// Whether it holds anything, or keeps usage.
+    pub(super) fn has_to_tell(&self) -> bool {
+        self.epoch.is_some() || !self.usage.is_empty()
     }
 
     /// Gives everything back that is not spent.

@@ -240,3 +240,49 @@ async fn nobody_waits_for_a_ledger_of_a_gateway_that_is_closed() {
     }
     assert!(start.elapsed() <= Duration::from_secs(5), "{:?}", start.elapsed());
 }
+
+/// A gateway whose last call is not in the ledger yet, which has fenced it or will.
+async fn with_an_unrecorded_call(ledger: &Faulty, fails: bool) -> Gateway {
+    let gateway = ledger.gateway(Usage::new(100, 30), bound().await.tokens * 20);
+    gateway.complete(ask("acme")).await.unwrap();
+    settled().await;
+    ledger.set(if fails { FAILS } else { 0 });
+    gateway.complete(ask("acme")).await.unwrap();
+    if fails {
+        settled().await;
+    }
+    let now = agentscale_core::time::ManualClock::UNIX_START + 3_600_000_000;
+    ledger.join(JoinRequest::new(now, Duration::from_secs(15))).await.unwrap();
+    ledger.set(0);
+    gateway
+}
+
+#[tokio::test(start_paused = true)]
+async fn usage_that_the_lease_outlived_is_recorded_without_another_call() {
+    let ledger = Faulty::default();
+    let _gateway = with_an_unrecorded_call(&ledger, true).await;
+    settled().await;
+    settled().await;
+    assert_eq!(usage(&ledger).await.calls, 2);
+    for fails in [true, false] {
+        let ledger = Faulty::default();
+        let gateway = with_an_unrecorded_call(&ledger, fails).await;
+        gateway.close().await.unwrap();
+        assert_eq!(usage(&ledger).await.calls, 2, "{fails}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_could_not_close_can_close_again_and_loses_no_usage() {
+    let ledger = Faulty::default();
+    let gateway = ledger.gateway(Usage::new(100, 30), bound().await.tokens * 20);
+    gateway.complete(ask("acme")).await.unwrap();
+    ledger.set(FAILS);
+    settled().await;
+    gateway.complete(ask("acme")).await.unwrap();
+    gateway.close().await.unwrap_err();
+    ledger.set(0);
+    gateway.close().await.unwrap();
+    assert_eq!(usage(&ledger).await.calls, 2);
+    assert_eq!(balance(&ledger).await.spent.tokens, 260);
+}
