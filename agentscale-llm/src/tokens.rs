@@ -26,8 +26,14 @@ fn estimate_part(part: &Content) -> u64 {
 /// What an image stands for beside bytes of text: providers charge up to 1,600 tokens for one.
 const IMAGE_BYTES: usize = 6_400;
 
+/// What providers put around a request, and around each of its messages, stands for bytes of text too: some eight tokens
+/// of the shortest request. Without them short requests would teach that each byte takes several tokens.
+const REQUEST_BYTES: usize = 16;
+const MESSAGE_BYTES: usize = 16;
+
 /// The bytes of everything that a model reads of a request.
 pub(crate) fn request_bytes(request: &CompletionRequest) -> u64 {
+    let around = REQUEST_BYTES + MESSAGE_BYTES * request.messages.len();
     let parts = request.messages.iter().flat_map(|message| &message.content).map(part_bytes);
     let tools = request
         .tools
@@ -37,7 +43,7 @@ pub(crate) fn request_bytes(request: &CompletionRequest) -> u64 {
         ResponseFormat::JsonSchema { schema, .. } => schema.as_str().len(),
         _ => 0,
     };
-    (parts.chain(tools).sum::<usize>() + schema) as u64
+    (parts.chain(tools).sum::<usize>() + schema + around) as u64
 }
 
 pub(crate) fn part_bytes(part: &Content) -> usize {

@@ -214,6 +214,19 @@ mod tests {
     }
 
     #[test]
+    fn short_requests_do_not_make_a_long_one_seem_longer_than_it_is() {
+        let estimates = Estimates::new(100);
+        let (short, long) = (request("a", "hi"), request("a", &"x".repeat(60_000)));
+        for _ in 0..200 {
+            // What providers put around a text of one token.
+            let used = Usage::new(9, 10);
+            estimates.learn(short.context.tenant.as_ref(), "m", request_bytes(&short), used);
+        }
+        let input = estimates.estimate(&long, "m", 100).input;
+        assert!((10_000..=30_000).contains(&input), "{input}");
+    }
+
+    #[test]
     fn what_is_kept_is_bounded() {
         let estimates = Estimates::new(160);
         for tenant in 0..10_000 {
