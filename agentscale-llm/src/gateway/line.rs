@@ -109,6 +109,11 @@ impl<T> Line<T> {
         self.len
     }
 
+    /// Whether it is full, and nobody waits for the keys of this lane.
+    pub(crate) fn is_full_of_others(&self, lane: u64) -> bool {
+        self.len >= self.config.reject_above && !self.lanes.contains_key(&lane)
+    }
+
     /// Whether the next call may go where it would not go otherwise: the line has been long for long, and still is.
     pub(crate) fn overflows(&mut self, now: Monotonic) -> bool {
         self.overflows |= self.long_since.is_some_and(|since| now.since(since) >= self.config.long_for);

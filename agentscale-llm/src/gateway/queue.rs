@@ -43,13 +43,14 @@ impl Shared {
         standing: Standing,
     ) -> Result<Placed> {
         // Who comes now does not overtake those who wait.
-        let soonest = match self.desk.waiting() {
-            0 => match route.place(wish, tried, Overflow::Closed, &self.desk) {
+        let goes_at_once = self.desk.waiting() == 0 || self.line().is_full_of_others(route.lane(wish));
+        let soonest = match goes_at_once {
+            true => match route.place(wish, tried, Overflow::Closed, &self.desk) {
                 Ok(placed) => return Ok(placed),
                 Err(NoKey::NoneServes) => return Err(none_serves(route)),
                 Err(NoKey::NoRoom(soonest)) => soonest,
             },
-            _ => None,
+            false => None,
         };
         let since = self.desk.now();
         let ends =
@@ -229,6 +230,8 @@ impl Drop for InLine<'_> {
         let mut line = self.shared.line();
         if line.remove(self.ticket).is_some() {
             self.shared.set_waiting(line.len());
+            // It may have been a large one with small ones behind it.
+            self.shared.desk.tell_room();
         }
     }
 }

@@ -85,7 +85,8 @@ impl<T> Class<T> {
     /// Takes out a call that is given its tokens.
     pub(super) fn go(&mut self, number: u64, now: Monotonic) -> Option<Waiting<T>> {
         self.take(number, Some(now), |waiting| {
-            waiting.tokens.saturating_mul(TAG_UNIT) / u64::from(waiting.weight.max(1))
+            // A turn that takes no tokens is a turn too.
+            (waiting.tokens.max(1).saturating_mul(TAG_UNIT) / u64::from(waiting.weight.max(1))).max(1)
         })
     }
 

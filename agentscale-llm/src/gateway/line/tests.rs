@@ -27,6 +27,16 @@ fn all(line: &mut Line<u32>, seconds: u64) -> Vec<u32> {
 }
 
 #[test]
+fn calls_without_tokens_take_their_turns_too() {
+    let mut line = line(100);
+    for item in 0..3 {
+        line.push(call(Priority::Conversation, "a", 0, item), at(0)).unwrap();
+    }
+    line.push(call(Priority::Conversation, "b", 10, 3), at(0)).unwrap();
+    assert_eq!(all(&mut line, 0), [0, 3, 1, 2]);
+}
+
+#[test]
 fn higher_classes_go_first_and_within_a_tenant_the_earliest_deadline() {
     let mut line = line(100);
     for (item, class) in [(1, Priority::Evaluation), (2, Priority::Conversation), (3, Priority::Incident)] {

@@ -1,15 +1,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agentscale_core::llm::{Completion, FinishReason, LlmProvider, Message, Usage};
+use agentscale_core::llm::{Completion, CompletionRequest, FinishReason, LlmProvider, Message, Usage};
 use agentscale_core::testkit::ScriptedProvider;
 use agentscale_core::time::ManualClock;
 use agentscale_core::{Deadline, ErrorKind, Priority};
-use agentscale_llm::gateway::{Gateway, GatewayConfig, KeyLimits};
+use agentscale_llm::gateway::{Gateway, GatewayConfig, GatewayModel, KeyLimits, KeyPool, ProviderKey};
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::scene::{answering, ask, ask_as, calls, pooled};
+use super::scene::{answering, ask, ask_as, builder, calls, pooled};
 
 fn slow(limits: KeyLimits, config: GatewayConfig) -> (ScriptedProvider, Gateway) {
     let provider = ScriptedProvider::new().with_delay(Duration::from_secs(1)).with_answer("a").repeating();
@@ -174,4 +174,56 @@ async fn what_is_owed_counts_for_who_comes_while_others_wait() {
     assert_eq!((error.kind(), start.elapsed()), (ErrorKind::Overloaded, Duration::ZERO));
     assert!(error.retry_after().unwrap() > Duration::from_secs(59), "{error:?}");
     first.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_line_refuses_nobody_whose_keys_are_free() {
+    let mut config = GatewayConfig::new();
+    config.reject_above = 2;
+    let hanging = ScriptedProvider::new().with_hang().repeating();
+    let limits = KeyLimits::new().with_concurrency(1);
+    let gateway = builder()
+        .config(config)
+        .pool(KeyPool::new("busy").key(ProviderKey::new("b", hanging).with_limits(limits)))
+        .pool(KeyPool::new("free").key(ProviderKey::new("f", answering())))
+        .model(GatewayModel::new("m").via("busy", ""))
+        .model(GatewayModel::new("n").via("free", ""))
+        .build()
+        .unwrap();
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let gateway = gateway.clone();
+            tokio::spawn(async move { gateway.complete(ask("acme").with_model("m")).await })
+        })
+        .collect();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(gateway.waiting(), 2);
+    for class in [Priority::Evaluation, Priority::Incident] {
+        gateway.complete(ask_as("other", class).with_model("n")).await.unwrap();
+    }
+    assert_eq!(gateway.waiting(), 2, "and nobody had to go for them");
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_away_lets_the_smaller_behind_it_go_at_once() {
+    let provider = ScriptedProvider::new().with_hang().with_answer("ten seconds");
+    let limits = KeyLimits::new().with_input_tokens(6_000);
+    let gateway = pooled([(provider, limits)]).build().unwrap();
+    let ask = |bytes: usize| {
+        let gateway = gateway.clone();
+        let request = CompletionRequest::new(vec![Message::user("x".repeat(bytes))]).with_max_tokens(10);
+        tokio::spawn(async move { gateway.complete(request).await })
+    };
+    let mut calls = Vec::new();
+    for bytes in [15_000, 4_500, 30] {
+        calls.push(ask(bytes));
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(gateway.waiting(), 2);
+    let start = Instant::now();
+    calls[1].abort();
+    calls.pop().unwrap().await.unwrap().unwrap();
+    assert!(start.elapsed() <= Duration::from_millis(10), "{:?}", start.elapsed());
+    calls[0].abort();
 }
