@@ -145,6 +145,7 @@ impl Gateway {
         if let Some((budgets, (rules, config, metrics))) = budgets {
             budgets.set_up_anew(rules, config, metrics);
         }
+        new.take_place(shared.desk.now());
         let before = std::mem::replace(&mut *table, Arc::new(new));
         drop(table);
         shared.set_line_up_anew(&before);

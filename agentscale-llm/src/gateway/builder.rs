@@ -235,7 +235,7 @@ impl KeyPool {
             let keys_before = before.map(Pool::keys).unwrap_or_default();
             let key_before = keys_before.iter().find(|before| **before.id() == *key.id);
             let own = || match key_before {
-                Some(before) => before.quota().succeeded_by(&key.limits, clock.now()),
+                Some(before) => before.quota().succeeded_by(&key.limits),
                 None => Arc::new(Quota::new(&key.limits)),
             };
             let quota = match &key.quota {

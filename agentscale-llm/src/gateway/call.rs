@@ -70,16 +70,25 @@ impl Call {
         if request.messages.is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, "complete").with_context("reason", "no messages"));
         }
-        let context = &request.context;
         let table = shared.table();
-        let mut route = table.route(&request.model, context.tenant.as_ref())?;
+        let route = Arc::clone(table.route(&request.model, request.context.tenant.as_ref())?);
+        Self::to_answer_by(route, table, shared, request, awaited)
+    }
+
+    fn to_answer_by(
+        mut route: Arc<Route>,
+        table: Arc<Table>,
+        shared: &Arc<Shared>,
+        request: &CompletionRequest,
+        awaited: Awaited,
+    ) -> Result<Self> {
+        let context = &request.context;
         let mut tokens = shared.estimates.estimate(request, &route.model, route.max_output);
         while let Some(longer) = route.for_longer(tokens) {
-            route = table.route(longer, None)?;
+            route = Arc::clone(table.model(longer)?);
             tokens = shared.estimates.estimate(request, &route.model, route.max_output);
         }
-        check_window(route, tokens)?;
-        let route = Arc::clone(route);
+        check_window(&route, tokens)?;
         let mut call = Self::new(shared, table, route, context, awaited, tokens)?;
         call.input_bytes = request_bytes(request);
         call.charge = call.shared.budgets.as_ref().map(|_| {
@@ -115,7 +124,9 @@ impl Call {
         match self.route.after(&error) {
             Some(other) => {
                 other.clone_into(&mut request.model);
-                Self::to_answer(&self.shared, request, self.awaited)
+                let table = self.shared.table();
+                let route = Arc::clone(table.model(other)?);
+                Self::to_answer_by(route, table, &self.shared, request, self.awaited)
             }
             None => Err(error),
         }
@@ -248,12 +259,15 @@ impl Call {
 
     /// Whether the call could be sent again if this attempt failed.
     fn may_go_on_from(&self, attempt: &Attempt) -> bool {
-        let spent = |id: &Arc<str>| id == attempt.reservation.key().id() || self.tried.keys.contains(id);
+        // Its key may have room for the same call as another model.
+        let is_here =
+            |target, id: &Arc<str>| target == attempt.target && id == attempt.reservation.key().id();
         let mut targets = self.route.targets_of(&self.wish);
         self.attempts < self.table.config.max_attempts
             && targets.any(|(target, Target { pool, .. })| {
                 let mut keys = pool.eligible(self.wish.tenant.as_ref()).iter();
-                !self.tried.targets.contains(&target) && keys.any(|key| !spent(key.id()))
+                !self.tried.targets.contains(&target)
+                    && keys.any(|key| !is_here(target, key.id()) && !self.tried.keys.contains(key.id()))
             })
     }
 

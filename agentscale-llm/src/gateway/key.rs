@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use agentscale_core::llm::{LimitedUnit, LlmProvider, RateLimits, Usage};
@@ -32,6 +32,8 @@ pub(crate) struct Quota {
     closed_until: AtomicU64,
     /// What took its place when the gateway was set up anew: calls that began here end there too.
     successor: OnceLock<Arc<Quota>>,
+    /// Whose place it takes once the gateway is set up with it.
+    before: Mutex<Weak<Quota>>,
 }
 
 /// Tokens of a call: estimated, taken, or used.
@@ -75,25 +77,31 @@ impl Quota {
             in_flight: Arc::default(),
             closed_until: AtomicU64::new(0),
             successor: OnceLock::new(),
+            before: Mutex::default(),
         }
     }
 
-    /// Limits in the place of these: itself where they are the same, else new ones that hold no more than these did.
-    pub(crate) fn succeeded_by(self: &Arc<Self>, limits: &KeyLimits, now: Monotonic) -> Arc<Self> {
+    /// Limits for the place of these: itself where they are the same.
+    pub(crate) fn succeeded_by(self: &Arc<Self>, limits: &KeyLimits) -> Arc<Self> {
         if self.limits == *limits {
             return Arc::clone(self);
         }
-        let new = Self {
-            in_flight: Arc::clone(&self.in_flight),
-            closed_until: AtomicU64::new(self.closed_until.load(Ordering::Relaxed)),
-            ..Self::new(limits)
-        };
-        for (before, after) in self.buckets().into_iter().zip(new.buckets()) {
+        let (in_flight, before) = (Arc::clone(&self.in_flight), Mutex::new(Arc::downgrade(self)));
+        Arc::new(Self { in_flight, before, ..Self::new(limits) })
+    }
+
+    /// The gateway is set up with it: it holds no more than what was in its place, and calls that began there end here.
+    pub(crate) fn take_place(self: &Arc<Self>, now: Monotonic) {
+        let before = std::mem::take(&mut *self.before.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(before) = before.upgrade() else { return };
+        // First, so that no call ends unseen. Of keys that share no more what they shared, one hears of those that end.
+        before.successor.get_or_init(|| Arc::clone(self));
+        self.closed_until.fetch_max(before.closed_until.load(Ordering::Relaxed), Ordering::Relaxed);
+        for (before, after) in before.buckets().into_iter().zip(self.buckets()) {
             if let (Some(before), Some(after)) = (before, after) {
                 after.follow(before, now);
             }
         }
-        Arc::clone(self.successor.get_or_init(|| Arc::new(new)))
     }
 
     fn buckets(&self) -> [Option<&Bucket>; 4] {
@@ -121,7 +129,12 @@ impl Quota {
             Ok(())
         })();
         match result {
-            Ok(()) => Ok(taken),
+            Ok(()) => {
+                if let Some(successor) = self.successor.get() {
+                    successor.owe(taken, now);
+                }
+                Ok(taken)
+            }
             Err(wait) => {
                 self.give_back(taken, now);
                 Err(Some(wait))
@@ -139,6 +152,17 @@ impl Quota {
     pub(crate) fn give_back(&self, taken: Taken, now: Monotonic) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.book(taken, Sent::No, Tokens::default(), now);
+    }
+
+    /// A call goes by the limits that were in the place of these: it takes of these too, whatever they hold.
+    fn owe(&self, taken: Taken, now: Monotonic) {
+        settle(self.requests.as_ref(), 0, taken.requests, now);
+        settle(self.input.as_ref(), 0, taken.tokens.input, now);
+        settle(self.output.as_ref(), 0, taken.tokens.output, now);
+        settle(self.total.as_ref(), 0, taken.total, now);
+        if let Some(successor) = self.successor.get() {
+            successor.owe(taken, now);
+        }
     }
 
     fn book(&self, taken: Taken, sent: Sent, used: Tokens, now: Monotonic) {

@@ -3,6 +3,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use agentscale_core::llm::ModelInfo;
+use agentscale_core::time::Monotonic;
 use agentscale_core::{Error, ErrorKind, Result, Tenant};
 
 use super::GatewayConfig;
@@ -50,9 +51,12 @@ impl Table {
         let own = tenant.and_then(|tenant| self.own_hints.get(tenant)).and_then(|hints| hints.get(name));
         let model = own.or_else(|| self.hints.get(name)).map_or(name, String::as_str);
         let route = if model.is_empty() { self.only.as_ref() } else { self.routes.get(model) };
-        route.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "find a model").with_context("model", name.escape_debug())
-        })
+        route.ok_or_else(|| not_found(name))
+    }
+
+    /// Where calls of a model go on to: by its own name, whatever else that is a hint for.
+    pub(crate) fn model(&self, model: &str) -> Result<&Arc<Route>> {
+        self.routes.get(model).ok_or_else(|| not_found(model))
     }
 
     pub(crate) fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
@@ -61,6 +65,11 @@ impl Table {
 
     pub(crate) fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
         self.pools.values()
+    }
+
+    /// It is used from now on.
+    pub(super) fn take_place(&self, now: Monotonic) {
+        self.pools().flat_map(|pool| pool.keys()).for_each(|key| key.quota().take_place(now));
     }
 
     pub(crate) fn weight(&self, tenant: Option<&Tenant>) -> u32 {
@@ -89,6 +98,10 @@ impl Table {
 fn sorted(mut models: Vec<ModelInfo>) -> Vec<ModelInfo> {
     models.sort_by(|one, other| one.name.cmp(&other.name));
     models
+}
+
+fn not_found(model: &str) -> Error {
+    Error::new(ErrorKind::NotFound, "find a model").with_context("model", model.escape_debug())
 }
 
 fn info(route: &Route) -> ModelInfo {

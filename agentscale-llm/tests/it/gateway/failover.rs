@@ -3,10 +3,10 @@ use std::time::Duration;
 use agentscale_core::llm::{CompletionEvent, LlmProvider};
 use agentscale_core::testkit::ScriptedProvider;
 use agentscale_core::{Error, ErrorKind, Retry};
-use agentscale_llm::gateway::KeyLimits;
+use agentscale_llm::gateway::{GatewayModel, KeyLimits, KeyPool, ProviderKey};
 use tokio::time::sleep;
 
-use super::scene::{answering, ask, calls, failing, over, pooled, tiers};
+use super::scene::{answering, ask, builder, calls, failing, over, pooled, tiers};
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_in_trouble_is_left_for_the_next_at_once() {
@@ -133,4 +133,17 @@ async fn a_stream_begins_anew_elsewhere_while_nothing_was_shown_and_ends_with_it
     assert_eq!(stream.next().await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(stream.next().await.is_none());
     assert_eq!(calls(&second), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_is_sent_the_whole_call_again_for_the_next_model() {
+    let refused = Error::new(ErrorKind::NotFound, "call");
+    let provider = ScriptedProvider::new().with_error(refused).with_answer("ten seconds");
+    let pool = KeyPool::new("p").key(ProviderKey::new("k", provider.clone()));
+    let model = GatewayModel::new("m").via("p", "new").via("p", "old");
+    let gateway = builder().pool(pool).model(model).build().unwrap();
+    gateway.complete(ask("acme")).await.unwrap();
+    let sent: Vec<_> = provider.requests().into_iter().map(|sent| (sent.model, sent.messages)).collect();
+    let asked = ask("acme").messages;
+    assert_eq!(sent, [("new".to_owned(), asked.clone()), ("old".to_owned(), asked)]);
 }

@@ -78,6 +78,27 @@ async fn what_is_longer_than_the_window_goes_to_the_longer_model_or_is_refused_u
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hint_with_the_name_of_the_longer_model_leads_nobody_in_a_circle() {
+    let too_long = agentscale_core::Error::new(ErrorKind::ContextTooLong, "call");
+    let (short, long) = (ScriptedProvider::new().with_error(too_long).repeating(), answering());
+    let set_up = || {
+        builder()
+            .pool(KeyPool::new("short").key(ProviderKey::new("s", short.clone())))
+            .pool(KeyPool::new("long").key(ProviderKey::new("l", long.clone())))
+            .model(GatewayModel::new("a").via("short", "a").with_context_window(100).with_long_context("b"))
+            .model(GatewayModel::new("b").via("long", "b"))
+    };
+    for gateway in [set_up().hint("b", "a"), set_up().hint_for(tenant("acme"), "b", "a")] {
+        let gateway = gateway.build().unwrap();
+        gateway.complete(ask("acme").with_model("a")).await.unwrap();
+        let mut longer = ask("acme").with_model("a");
+        longer.messages.push(Message::user("x".repeat(600)));
+        gateway.complete(longer).await.unwrap();
+    }
+    assert_eq!((calls(&short), calls(&long)), (2, 4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_provider_finds_too_long_goes_to_the_longer_model() {
     let too_long = agentscale_core::Error::new(ErrorKind::ContextTooLong, "call");
     let (short, long) = (ScriptedProvider::new().with_error(too_long).repeating(), answering());

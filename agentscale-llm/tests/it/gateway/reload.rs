@@ -86,3 +86,40 @@ async fn who_waits_is_recorded_where_the_new_set_up_says() {
     waiting(&after, 2);
     running.iter().for_each(tokio::task::JoinHandle::abort);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_set_up_that_was_refused_leaves_no_limits_behind() {
+    let provider = answering();
+    let set_up = |requests| pooled([(provider.clone(), KeyLimits::new().with_requests(requests))]);
+    let gateway = set_up(60).build().unwrap();
+    gateway.reload(set_up(30).model(GatewayModel::new("n"))).unwrap_err();
+    for _ in 0..60 {
+        gateway.complete(ask("acme")).await.unwrap();
+    }
+    let start = Instant::now();
+    gateway.reload(set_up(120)).unwrap();
+    gateway.complete(ask("acme")).await.unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(400), "what was used counts: {:?}", start.elapsed());
+    assert!(start.elapsed() <= Duration::from_millis(600), "by the new limit: {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_calls_in_line_take_of_the_limits_before_counts_in_the_new() {
+    let provider = answering();
+    let set_up = |requests| pooled([(provider.clone(), KeyLimits::new().with_requests(requests))]);
+    let gateway = set_up(60).build().unwrap();
+    let calls = (0..90).map(|_| {
+        let gateway = gateway.clone();
+        tokio::spawn(async move { gateway.complete(ask("acme")).await })
+    });
+    let calls: Vec<_> = calls.collect();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(gateway.waiting(), 30);
+    gateway.reload(set_up(120)).unwrap();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    // In 30 seconds 60 of 120 have flowed in, and 30 were taken.
+    let share = gateway.keys()[0].free_share;
+    assert!((0.2..0.3).contains(&share), "{share}");
+}
