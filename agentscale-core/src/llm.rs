@@ -53,8 +53,14 @@ pub use stream::{CompletionEvent, CompletionStream};
 /// A dropped future or stream ends the call at the provider as far as the wire allows it.
 #[async_trait]
 pub trait LlmProvider: Debug + Send + Sync + 'static {
-    /// What this provider can do.
+    /// What this provider can do, with one of its models at least.
     fn capabilities(&self) -> LlmCapabilities;
+
+    /// What it can do with `model`, a name as in requests, as far as it knows: all that it can unless implemented.
+    fn capabilities_of(&self, model: &str) -> LlmCapabilities {
+        let _ = model;
+        self.capabilities()
+    }
 
     /// The models it knows, with their limits; empty where any name is passed on.
     fn models(&self) -> Vec<ModelInfo>;
@@ -88,6 +94,9 @@ macro_rules! forward {
         impl<T: LlmProvider + ?Sized> LlmProvider for $pointer<T> {
             fn capabilities(&self) -> LlmCapabilities {
                 (**self).capabilities()
+            }
+            fn capabilities_of(&self, model: &str) -> LlmCapabilities {
+                (**self).capabilities_of(model)
             }
             fn models(&self) -> Vec<ModelInfo> {
                 (**self).models()

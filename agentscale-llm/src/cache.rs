@@ -190,6 +190,10 @@ impl<P: LlmProvider + Clone> LlmProvider for ResponseCache<P> {
         self.inner.capabilities()
     }
 
+    fn capabilities_of(&self, model: &str) -> LlmCapabilities {
+        self.inner.capabilities_of(model)
+    }
+
     fn models(&self) -> Vec<ModelInfo> {
         self.inner.models()
     }

@@ -135,7 +135,8 @@ impl Drop for Flight {
 #[async_trait]
 impl LlmProvider for Deployments {
     fn capabilities(&self) -> LlmCapabilities {
-        let all = self.shared.deployments.iter().map(|deployment| deployment.provider.capabilities());
+        let of = |Deployment { provider, model }: &Deployment| provider.capabilities_of(model);
+        let all = self.shared.deployments.iter().map(of);
         all.reduce(LlmCapabilities::and).unwrap_or_default()
     }
 

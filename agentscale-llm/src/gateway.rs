@@ -201,8 +201,16 @@ impl LlmProvider for Gateway {
     /// What at least one of its providers can do; a model whose providers cannot says `unsupported`.
     fn capabilities(&self) -> LlmCapabilities {
         let table = self.shared.table();
-        let providers = table.routes().flat_map(|route| &route.targets).flat_map(|target| target.pool.keys());
-        providers.map(|key| key.provider().capabilities()).fold(LlmCapabilities::new(), LlmCapabilities::or)
+        table.routes().map(|route| route.capabilities()).fold(LlmCapabilities::new(), LlmCapabilities::or)
+    }
+
+    /// What at least one of its providers can do; all of them go on from words of the assistant, or the model does not.
+    fn capabilities_of(&self, model: &str) -> LlmCapabilities {
+        match self.shared.table().route(model, None) {
+            Ok(route) => route.capabilities(),
+            // A tenant's own name may stand for any.
+            Err(_) => self.capabilities(),
+        }
     }
 
     fn models(&self) -> Vec<ModelInfo> {

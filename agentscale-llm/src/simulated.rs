@@ -151,7 +151,7 @@ impl SimulatedProvider {
 #[async_trait]
 impl LlmProvider for SimulatedProvider {
     fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities::new().with_tools().with_embeddings()
+        LlmCapabilities::new().with_tools().with_embeddings().with_continuation()
     }
 
     fn models(&self) -> Vec<ModelInfo> {

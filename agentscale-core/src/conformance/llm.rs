@@ -53,6 +53,7 @@ macro_rules! llm_provider_conformance {
             capabilities::a_demanded_tool_is_called_or_unsupported
             capabilities::a_streamed_tool_call_is_its_fragments_or_unsupported
             capabilities::results_of_tools_are_taken
+            capabilities::words_of_the_assistant_are_gone_on_from
             capabilities::a_schema_gives_json_or_is_unsupported
             capabilities::an_image_is_taken_or_unsupported
             capabilities::no_error_shows_the_prompt

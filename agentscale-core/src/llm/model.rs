@@ -15,6 +15,9 @@ pub struct LlmCapabilities {
     pub embeddings: bool,
     /// Takes images.
     pub images: bool,
+    /// Goes on where a conversation ends with words of the assistant: the answer holds what comes behind them. The words
+    /// do not end in white space.
+    pub continuation: bool,
 }
 
 impl LlmCapabilities {
@@ -50,6 +53,13 @@ impl LlmCapabilities {
         self.images = true;
         self
     }
+
+    /// With answers that go on from words of the assistant.
+    #[must_use]
+    pub fn with_continuation(mut self) -> Self {
+        self.continuation = true;
+        self
+    }
 }
 
 impl LlmCapabilities {
@@ -61,6 +71,7 @@ impl LlmCapabilities {
             structured_output: self.structured_output || other.structured_output,
             embeddings: self.embeddings || other.embeddings,
             images: self.images || other.images,
+            continuation: self.continuation || other.continuation,
         }
     }
 
@@ -72,6 +83,7 @@ impl LlmCapabilities {
             structured_output: self.structured_output && other.structured_output,
             embeddings: self.embeddings && other.embeddings,
             images: self.images && other.images,
+            continuation: self.continuation && other.continuation,
         }
     }
 

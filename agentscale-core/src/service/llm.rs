@@ -60,6 +60,11 @@ where
         self.capabilities
     }
 
+    /// The stack does not tell models apart.
+    fn capabilities_of(&self, _: &str) -> LlmCapabilities {
+        self.capabilities
+    }
+
     fn models(&self) -> Vec<ModelInfo> {
         self.models.clone()
     }

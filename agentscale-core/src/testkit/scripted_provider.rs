@@ -67,7 +67,7 @@ enum Outcome {
 impl Default for ScriptedProvider {
     fn default() -> Self {
         let capabilities = LlmCapabilities::new().with_tools().with_structured_output().with_embeddings();
-        Self { capabilities, shared: Arc::default() }
+        Self { capabilities: capabilities.with_continuation(), shared: Arc::default() }
     }
 }
 

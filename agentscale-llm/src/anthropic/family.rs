@@ -46,6 +46,11 @@ pub(super) fn thinks_beside_a_demand(model: &str) -> bool {
     Version::of(model).is_none_or(|version| (version.family, version.number) != ("opus", (4, 7)))
 }
 
+/// Whether `model` goes on from words of the assistant. Those from 4.6 on refuse them; of other makers' it is not known.
+pub(super) fn continues(model: &str) -> bool {
+    Version::of(model).is_some_and(|version| version.number < (4, 6))
+}
+
 impl<'a> Version<'a> {
     fn of(model: &'a str) -> Option<Self> {
         let (_, name) = model.split_once("claude-")?;
@@ -81,5 +86,11 @@ mod tests {
         }
         assert!(takes_one_of_temperature_and_top_p("claude-haiku-4-5"));
         assert!(!takes_one_of_temperature_and_top_p("claude-opus-4-20250514"));
+        assert!(continues("claude-3-5-haiku-20241022") && continues("claude-sonnet-4-5-20250929"));
+        for newer in
+            ["anthropic/claude-opus-4.6", "claude-sonnet-4-6", "claude-sonnet-5", "claude-next", "MiniMax-M2"]
+        {
+            assert!(!continues(newer), "{newer}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use reqwest::Response;
 use reqwest::header::{HeaderMap, HeaderName};
 
 use super::error::{self, OPERATION};
-use super::{AnthropicConfig, MessageReader, read, request};
+use super::{AnthropicConfig, MessageReader, family, read, request};
 use crate::decode::{Dialect, StreamDecoder};
 use crate::headers::anthropic_rate_limits;
 use crate::http::{Api, Client, header_value, model_of, read_stream};
@@ -24,7 +24,8 @@ use crate::http::{Api, Client, header_value, model_of, read_stream};
 /// Some requests are sent as the model takes them, see [`ThinkingForm`](super::ThinkingForm) and
 /// [`SchemaForm`](super::SchemaForm): a budget to think with is left out where a tool is demanded, where
 /// `max_tokens` has no room for 1,024 tokens of it, and behind a tool call whose thoughts are not there; temperature and
-/// `top_p` are left out where the model refuses them, and a temperature above 1 is 1. There is no seed.
+/// `top_p` are left out where the model refuses them, and a temperature above 1 is 1. There is no seed. Models before 4.6
+/// go on from words of the assistant at the end of the messages, later ones refuse them.
 ///
 /// Of an answer the tools of the server and their results are passed over, as no request asks for them; a turn that
 /// the server paused ends as one that reached its longest length. Usage counts the tokens of the prompt cache into the
@@ -101,7 +102,14 @@ impl AnthropicProvider {
 #[async_trait]
 impl LlmProvider for AnthropicProvider {
     fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities::new().with_tools().with_structured_output().with_images()
+        LlmCapabilities::new().with_tools().with_structured_output().with_images().with_continuation()
+    }
+
+    /// Models from 4.6 on refuse to go on from words of the assistant.
+    fn capabilities_of(&self, model: &str) -> LlmCapabilities {
+        let mut capabilities = self.capabilities();
+        capabilities.continuation = self.model(model).is_ok_and(family::continues);
+        capabilities
     }
 
     fn models(&self) -> Vec<ModelInfo> {

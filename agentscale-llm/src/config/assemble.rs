@@ -44,6 +44,9 @@ pub(super) fn add_models(mut builder: GatewayBuilder, configuration: &Configurat
         if let Some(other) = &config.on_refusal {
             model = model.on_refusal(other);
         }
+        if config.continues {
+            model = model.continuing();
+        }
         builder = builder.model(model);
     }
     for (hint, model) in &configuration.hints {

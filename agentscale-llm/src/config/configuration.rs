@@ -97,6 +97,8 @@ pub struct ModelConfig {
     pub long_context: Option<String>,
     /// The model for what this one refuses to answer; none.
     pub on_refusal: Option<String>,
+    /// Whether a streamed answer that breaks off goes on at another target that can; false.
+    pub continues: bool,
 }
 
 /// A model at a pool.

@@ -211,6 +211,10 @@ impl LlmProvider for ConfiguredGateway {
         self.shared.gateway.capabilities()
     }
 
+    fn capabilities_of(&self, model: &str) -> LlmCapabilities {
+        self.shared.gateway.capabilities_of(model)
+    }
+
     fn models(&self) -> Vec<ModelInfo> {
         self.shared.gateway.models()
     }

@@ -61,6 +61,7 @@ pub struct GatewayModel {
     max_output_tokens: Option<u32>,
     long_context: Option<String>,
     on_refusal: Option<String>,
+    continues: bool,
 }
 
 impl GatewayBuilder {
@@ -303,6 +304,7 @@ impl GatewayModel {
             max_output_tokens: None,
             long_context: None,
             on_refusal: None,
+            continues: false,
         }
     }
 
@@ -358,6 +360,14 @@ impl GatewayModel {
         self
     }
 
+    /// Lets a streamed answer that breaks off behind some of its text go on: another target that can is sent what was
+    /// shown as words of the assistant, and its answer is given on as the rest. The text may be by two models.
+    #[must_use]
+    pub fn continuing(mut self) -> Self {
+        self.continues = true;
+        self
+    }
+
     fn build(
         self,
         pools: &HashMap<String, Arc<Pool>>,
@@ -390,6 +400,7 @@ impl GatewayModel {
             max_output: self.max_output_tokens.unwrap_or(max_output),
             long_context: self.long_context,
             on_refusal: self.on_refusal,
+            continues: self.continues,
         })
     }
 }

@@ -22,6 +22,8 @@ use super::telemetry::{Operation, TargetMetrics, span};
 use super::verdict::{Verdict, judge};
 use crate::tokens::{estimate_tokens, request_bytes};
 
+mod continuation;
+
 /// One call on its way through the gateway: where it may go, and where it was.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -35,6 +37,8 @@ pub(crate) struct Call {
     standing: Standing,
     input_bytes: u64,
     attempts: u32,
+    /// What attempts used that broke off behind something that was shown.
+    spent: Usage,
     /// What the last attempt ended with.
     failed: Option<Error>,
     awaited: Awaited,
@@ -163,6 +167,7 @@ impl Call {
             standing: Standing { class: context.priority, weight, ends, max_wait },
             input_bytes: 0,
             attempts: 0,
+            spent: Usage::default(),
             failed: None,
             awaited,
             span: Span::none(),
@@ -284,7 +289,7 @@ impl Call {
         let used = if told { reservation.key().quota().counted(usage) } else { reservation.tokens() };
         let metrics = self.metrics_of(&attempt);
         metrics.succeeded(self.operation(), self.since_sent(&attempt), usage);
-        span::record_answer(&self.span, metrics.pool(), model, usage);
+        span::record_answer(&self.span, metrics.pool(), model, self.whole_usage(usage));
         attempt.reservation.succeed(used);
         if let Some(hold) = attempt.hold {
             hold.settle(usage);
@@ -344,15 +349,9 @@ impl Call {
     pub(super) fn tell_first_part(&self, attempt: &Attempt) {
         let after = self.since_sent(attempt);
         self.metrics_of(attempt).first_chunk(after);
-        span::record_first_chunk(&self.span, after);
-    }
-
-    /// A streamed answer broke off behind what was shown: what had come is booked.
-    pub(super) fn break_off(&self, attempt: Attempt, error: &Error) {
-        self.tell_failed(error);
-        match judge(error, &self.table.config) {
-            Verdict::NextProvider => self.give_up(attempt, error),
-            _ => self.record_failure(&attempt, error),
+        // That of an answer which goes on was there before.
+        if self.spent == Usage::default() {
+            span::record_first_chunk(&self.span, after);
         }
     }
 

@@ -30,7 +30,8 @@ impl Call {
         self.race(&mut send).await.inspect_err(|error| self.tell_failed(error))
     }
 
-    async fn race<T>(
+    /// The same, where the call does not end with the error.
+    pub(super) async fn race<T>(
         &mut self,
         send: &mut impl FnMut(To<'_>) -> BoxFuture<'static, Result<T>>,
     ) -> Result<(T, Attempt)> {

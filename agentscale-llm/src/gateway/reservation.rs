@@ -61,6 +61,14 @@ impl Reservation {
         }
     }
 
+    /// How much of the answer has come.
+    pub(crate) fn counted_output(&self) -> u64 {
+        match self.state {
+            State::Sent(used) => used.output,
+            State::Held | State::Settled => 0,
+        }
+    }
+
     /// What the provider said of its limits beside the answer.
     pub(crate) fn hear(&self, limits: &RateLimits) {
         if !limits.is_empty() {

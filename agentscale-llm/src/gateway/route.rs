@@ -2,6 +2,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentscale_core::llm::LlmCapabilities;
 use agentscale_core::{Error, ErrorKind, Priority, Tenant};
 
 use super::desk::Desk;
@@ -27,6 +28,8 @@ pub(crate) struct Route {
     pub(crate) long_context: Option<String>,
     /// The model for what this one refuses to answer.
     pub(crate) on_refusal: Option<String>,
+    /// Whether answers that break off go on elsewhere.
+    pub(crate) continues: bool,
 }
 
 /// A pool, and the model's name there.
@@ -141,6 +144,18 @@ impl Route {
             ErrorKind::ContextTooLong => self.long_context.as_deref(),
             _ => None,
         }
+    }
+
+    /// What one of its providers can do. A conversation goes on from words of the assistant only where each does so.
+    pub(crate) fn capabilities(&self) -> LlmCapabilities {
+        let of = |target: &Target| {
+            let keys = target.pool.keys().iter();
+            keys.map(|key| key.provider().capabilities_of(&target.model)).collect::<Vec<_>>()
+        };
+        let all: Vec<_> = self.targets.iter().flat_map(of).collect();
+        let mut capabilities = all.iter().copied().fold(LlmCapabilities::new(), LlmCapabilities::or);
+        capabilities.continuation = all.iter().all(|one| one.continuation);
+        capabilities
     }
 
     /// The models that its calls may go on to.

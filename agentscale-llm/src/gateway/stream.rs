@@ -2,16 +2,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentscale_core::llm::{
-    CompletionEvent, CompletionRequest, CompletionStream, LlmProvider, Message, PartialAnswer, Usage,
+    Completion, CompletionEvent, CompletionRequest, CompletionStream, LlmProvider, Message, PartialAnswer,
+    Usage,
 };
 use agentscale_core::{Error, ErrorKind, Result};
+use futures::future::BoxFuture;
 use futures::stream;
 use tokio::time::timeout;
 
 use super::Shared;
-use super::call::{Attempt, Call};
+use super::call::{Attempt, Call, To};
 use super::health::Awaited;
 use crate::tokens::estimate_tokens;
+use shown::Shown;
+
+mod shown;
 
 /// An answer on its way of which a part has come, and the place that it holds on a key.
 struct Relay {
@@ -20,8 +25,9 @@ struct Relay {
     first: Option<Box<CompletionEvent>>,
     /// `None` behind the end.
     running: Option<(CompletionStream, Attempt)>,
-    /// The text that was given on.
-    shown: String,
+    shown: Shown,
+    /// What was asked, where the answer may go on elsewhere.
+    asked: Option<Box<CompletionRequest>>,
     max_silence: Duration,
 }
 
@@ -30,12 +36,13 @@ pub(super) async fn open(shared: &Arc<Shared>, mut request: CompletionRequest) -
     let mut call = Call::to_answer(shared, &request, Awaited::FirstPart)?;
     loop {
         let max_silence = call.max_silence();
+        let asked = call.may_continue(&request).then(|| Box::new(request.clone()));
         let answered = call.answered(|to| {
             let request = to.request(&mut request);
             Box::pin(begin(to.provider, request, max_silence))
         });
         match answered.await {
-            Ok(((first, events), attempt)) => return Ok(relay(call, first, events, attempt)),
+            Ok(((first, events), attempt)) => return Ok(relay(call, asked, first, events, attempt)),
             Err(error) => call = call.taken_over(&mut request, error)?,
         }
     }
@@ -59,15 +66,17 @@ fn silent(kind: ErrorKind) -> Error {
     Error::new(kind, "wait for a part of an answer")
 }
 
-fn relay(call: Call, first: CompletionEvent, events: CompletionStream, attempt: Attempt) -> CompletionStream {
+fn relay(
+    call: Call,
+    asked: Option<Box<CompletionRequest>>,
+    first: CompletionEvent,
+    events: CompletionStream,
+    attempt: Attempt,
+) -> CompletionStream {
     let limits = events.rate_limits().clone();
-    attempt.reservation.hear(&limits);
-    if !matches!(first, CompletionEvent::Finished(_)) {
-        call.tell_first_part(&attempt);
-    }
     let max_silence = call.max_silence();
-    let running = Some((events, attempt));
-    let relay = Relay { call, first: Some(Box::new(first)), running, shown: String::new(), max_silence };
+    let mut relay = Relay { call, first: None, running: None, shown: Shown::default(), asked, max_silence };
+    relay.begin(first, events, attempt);
     let relayed = CompletionStream::new(stream::unfold(relay, |mut relay| async move {
         let item = relay.next().await?;
         Some((item, relay))
@@ -76,33 +85,78 @@ fn relay(call: Call, first: CompletionEvent, events: CompletionStream, attempt: 
 }
 
 impl Relay {
+    /// An attempt whose first part has come.
+    fn begin(&mut self, first: CompletionEvent, events: CompletionStream, attempt: Attempt) {
+        attempt.reservation.hear(events.rate_limits());
+        if !matches!(first, CompletionEvent::Finished(_)) {
+            self.call.tell_first_part(&attempt);
+        }
+        self.first = Some(Box::new(first));
+        self.running = Some((events, attempt));
+    }
+
     async fn next(&mut self) -> Option<Result<CompletionEvent>> {
-        let (events, attempt) = self.running.as_mut()?;
-        let item = match self.first.take() {
-            Some(first) => Ok(*first),
-            None => match timeout(self.max_silence, events.next()).await {
-                Ok(item) => item?,
-                Err(_) => Err(stalled(&self.shown)),
-            },
-        };
-        match &item {
-            Ok(CompletionEvent::Finished(completion)) => {
-                let (_, attempt) = self.running.take()?;
-                self.call.settle(attempt, &completion.model, completion.usage);
-            }
-            Ok(event) => {
-                attempt.reservation.count_output(tokens_of(event));
-                if let CompletionEvent::Text(text) = event {
-                    self.shown.push_str(text);
+        loop {
+            let error = match self.part().await? {
+                Ok(CompletionEvent::Finished(completion)) => {
+                    let (_, attempt) = self.running.take()?;
+                    self.call.settle(attempt, &completion.model, completion.usage);
+                    return Some(Ok(CompletionEvent::Finished(self.whole(completion))));
                 }
-            }
-            // What was shown cannot be taken back: the error says what had come.
-            Err(error) => {
-                let (_, attempt) = self.running.take()?;
-                self.call.break_off(attempt, error);
+                Ok(event) => {
+                    let (_, attempt) = self.running.as_mut()?;
+                    attempt.reservation.count_output(tokens_of(&event));
+                    match self.shown.next(event) {
+                        Some(event) => return Some(Ok(event)),
+                        None => continue,
+                    }
+                }
+                Err(error) => error,
+            };
+            let (_, attempt) = self.running.take()?;
+            // In a box of its own: streams that end well have no room for it.
+            if let Err(error) = Box::pin(self.go_on(attempt, error)).await {
+                self.call.tell_failed(&error);
+                return Some(Err(error));
             }
         }
-        Some(item)
+    }
+
+    /// What comes next of the attempt under way.
+    async fn part(&mut self) -> Option<Result<CompletionEvent>> {
+        let (events, _) = self.running.as_mut()?;
+        if let Some(first) = self.first.take() {
+            return Some(Ok(*first));
+        }
+        let next = timeout(self.max_silence, events.next()).await;
+        next.unwrap_or_else(|_| Some(Err(stalled(self.shown.text()))))
+    }
+
+    /// What was shown cannot be taken back: where no other attempt can go on from it, the error says what had come.
+    async fn go_on(&mut self, attempt: Attempt, error: Error) -> Result<()> {
+        let may_go_on = self.call.break_off(attempt, &error);
+        let error = self.shown.behind(error, self.call.spent());
+        let Some(asked) = self.asked.as_deref().filter(|_| may_go_on) else { return Err(error) };
+        let Some(text) = self.shown.to_go_on_from() else { return Err(error) };
+        let Some(mut request) = self.call.continued(asked, text) else { return Err(error) };
+        self.shown.go_on();
+        let max_silence = self.max_silence;
+        let mut send = |to: To<'_>| -> BoxFuture<'static, _> {
+            let request = to.request(&mut request);
+            Box::pin(begin(to.provider, request, max_silence))
+        };
+        // That the rest could not be had either says less than why the answer broke off.
+        let begun = self.call.race(&mut send).await;
+        let Ok(((first, events), attempt)) = begun else { return Err(error) };
+        self.begin(first, events, attempt);
+        Ok(())
+    }
+
+    /// The answer of all attempts, from that of the last.
+    fn whole(&self, mut last: Completion) -> Completion {
+        last.message = self.shown.whole(last.message);
+        last.usage = self.call.whole_usage(last.usage);
+        last
     }
 }
 

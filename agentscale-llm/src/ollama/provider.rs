@@ -20,6 +20,7 @@ use crate::http::{Api, Client, model_of, read_stream};
 /// A document is sent as text below its citation in brackets. Any model name is passed on. A prompt or a text to embed
 /// that does not fit the window is an error, where the server by itself would cut it. The API cannot demand a tool:
 /// the answer's text is given the form of the tool's arguments instead, and one of several tools cannot be demanded.
+/// Words of the assistant at the end of the messages are gone on from.
 /// Effort is whether a model thinks, and its degree for `gpt-oss`; a model that cannot think is asked again without.
 ///
 /// # Errors
@@ -87,7 +88,8 @@ impl OllamaProvider {
 #[async_trait]
 impl LlmProvider for OllamaProvider {
     fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities::new().with_tools().with_structured_output().with_embeddings().with_images()
+        let capabilities = LlmCapabilities::new().with_tools().with_structured_output();
+        capabilities.with_embeddings().with_images().with_continuation()
     }
 
     fn models(&self) -> Vec<ModelInfo> {

@@ -28,6 +28,9 @@ pub struct OpenAiConfig {
     pub token_limit_field: TokenLimitField,
     /// How a long life in the prompt cache is asked for; `options`.
     pub cache_retention_field: CacheRetentionField,
+    /// Whether chat completions go on where the messages end with words of the assistant, asked for by
+    /// `continue_final_message`, as vLLM and SGLang do; false.
+    pub continues: bool,
     /// How connections are held.
     pub connection: ConnectionConfig,
 }
@@ -58,9 +61,10 @@ pub enum CacheRetentionField {
     Retention,
 }
 
-/// The fields whose names depend on the server.
+/// The fields that depend on the server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields {
+    pub(super) continues: bool,
     pub(super) token_limit: TokenLimitField,
     pub(super) cache_retention: CacheRetentionField,
 }
@@ -78,6 +82,7 @@ impl Default for OpenAiConfig {
             project: None,
             token_limit_field: TokenLimitField::default(),
             cache_retention_field: CacheRetentionField::default(),
+            continues: false,
             connection: ConnectionConfig::default(),
         }
     }
@@ -143,7 +148,7 @@ impl OpenAiConfig {
             TokenLimitField::Auto => TokenLimitField::MaxTokens,
             chosen => chosen,
         };
-        Fields { token_limit, cache_retention: self.cache_retention_field }
+        Fields { continues: self.continues, token_limit, cache_retention: self.cache_retention_field }
     }
 }
 
@@ -158,6 +163,7 @@ impl fmt::Debug for OpenAiConfig {
             .field("project", &self.project)
             .field("token_limit_field", &self.token_limit_field)
             .field("cache_retention_field", &self.cache_retention_field)
+            .field("continues", &self.continues)
             .field("connection", &self.connection)
             .finish()
     }

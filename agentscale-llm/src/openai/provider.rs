@@ -19,6 +19,8 @@ use crate::http::read_stream;
 /// that do, unless they are told not to. What a compatible server tells of
 /// its thoughts goes back to it with the calls that followed from them.
 ///
+/// Words of the assistant at the end of the messages are gone on from only with [`OpenAiConfig::continues`].
+///
 /// The limits that the server names go with answers, streams and refusals as
 /// [`RateLimits`](agentscale_core::llm::RateLimits); a day that is used up stays so until its reset. Nothing is retried
 /// here: that is the retry layer's work, and the errors carry what it needs, `retry_after` and whether the server wants
@@ -75,7 +77,10 @@ impl OpenAiProvider {
 #[async_trait]
 impl LlmProvider for OpenAiProvider {
     fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities::new().with_tools().with_structured_output().with_embeddings().with_images()
+        let capabilities = LlmCapabilities::new().with_tools().with_structured_output();
+        let mut capabilities = capabilities.with_embeddings().with_images();
+        capabilities.continuation = self.connection.fields.continues;
+        capabilities
     }
 
     fn models(&self) -> Vec<ModelInfo> {

@@ -94,7 +94,8 @@ async fn what_one_cannot_do_none_can() {
     let small = simulated("small", |config| config.context_window = 1_000);
     let large = simulated("large", |config| config.context_window = 9_000);
     let provider = Deployments::new("house-model", [small.clone(), large]).unwrap();
-    assert_eq!(provider.capabilities(), LlmCapabilities::new().with_tools().with_embeddings());
+    let of_all = LlmCapabilities::new().with_tools().with_embeddings().with_continuation();
+    assert_eq!(provider.capabilities(), of_all);
     let [ModelInfo { name, context_window, .. }] = &provider.models()[..] else { panic!() };
     assert_eq!((name.as_str(), *context_window), ("house-model", Some(1_000)));
 

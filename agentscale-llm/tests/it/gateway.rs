@@ -3,6 +3,7 @@
 mod budget;
 mod chaos;
 mod classes;
+mod continuation;
 mod copies;
 mod failover;
 mod health;

@@ -52,6 +52,18 @@ pub async fn a_streamed_tool_call_is_its_fragments_or_unsupported<P: LlmProvider
     }
 }
 
+/// Where the model goes on from words of the assistant, its answer holds what comes behind them.
+pub async fn words_of_the_assistant_are_gone_on_from<P: LlmProvider>(provider: &P) {
+    let mut begun = question();
+    if !provider.capabilities_of(&begun.model).continuation {
+        return;
+    }
+    const WORDS: &str = "Every lease that an agent holds lasts";
+    begun.messages.push(Message::assistant(WORDS));
+    let answer = provider.complete(begun).await.expect("an answer");
+    assert!(!answer.text().starts_with(WORDS), "{answer:?}");
+}
+
 /// A conversation that holds a call and its result goes on.
 pub async fn results_of_tools_are_taken<P: LlmProvider>(provider: &P) {
     if !provider.capabilities().tools {

@@ -19,6 +19,7 @@ pub(crate) fn chat<'a>(
 ) -> wire::ChatRequest<'a> {
     let reasoning_effort = family::effort(model, request);
     let takes_sampling = family::takes_sampling(model, reasoning_effort);
+    let continues = fields.continues && ends_with_the_assistant(request);
     let new_name = fields.token_limit == TokenLimitField::MaxCompletionTokens;
     wire::ChatRequest {
         model,
@@ -35,9 +36,18 @@ pub(crate) fn chat<'a>(
         seed: request.seed.map(|seed| seed & (u64::MAX >> 1)),
         reasoning_effort,
         prompt_cache: PromptCacheFields::of(&request.prompt_cache, fields.cache_retention),
+        add_generation_prompt: continues.then_some(false),
+        continue_final_message: continues.then_some(true),
         stream: stream.then_some(true),
         stream_options: stream.then_some(wire::StreamOptions { include_usage: true }),
     }
+}
+
+/// Whether its last words are the assistant's, which the model may go on from.
+fn ends_with_the_assistant(request: &CompletionRequest) -> bool {
+    request.messages.last().is_some_and(|last| {
+        last.role == Role::Assistant && last.tool_calls().next().is_none() && content(last).is_some()
+    })
 }
 
 /// One message, behind one of its own for each result of a tool.

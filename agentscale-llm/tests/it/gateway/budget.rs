@@ -4,4 +4,4 @@ mod charges;
 mod ledgers;
 mod limits;
 mod random;
-mod scene;
+pub(crate) mod scene;

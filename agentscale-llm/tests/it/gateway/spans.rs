@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use agentscale_core::llm::{EmbeddingRequest, LlmProvider};
 use agentscale_core::testkit::ScriptedProvider;
 use agentscale_core::{Error, ErrorKind};
+use agentscale_llm::gateway::{GatewayModel, KeyPool, ProviderKey};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use super::scene::{answering, ask, calls, failing, tiers};
+use super::scene::{answering, ask, builder, calls, failing, tiers};
 
 /// Keeps the spans of this crate.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +78,24 @@ impl Span {
             assert_eq!(self.fields.get(name).map(String::as_str), Some(*value), "{name} of {self:?}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_goes_on_elsewhere_is_one_call_of_two_attempts() {
+    let spans = Spans::default();
+    let _listening = tracing::subscriber::set_default(spans.clone());
+    let broken =
+        ScriptedProvider::new().with_broken_stream("ten ", Error::new(ErrorKind::Unavailable, "read"));
+    let pool = |name: &str, provider| KeyPool::new(name).key(ProviderKey::new(name, provider));
+    let model = GatewayModel::new("m").via("a", "").via("b", "").continuing();
+    let gateway =
+        builder().pool(pool("a", broken)).pool(pool("b", answering())).model(model).build().unwrap();
+    gateway.stream(ask("acme")).await.unwrap().collect().await.unwrap();
+    let [call, first, second] = &spans.all()[..] else { panic!("{spans:?}") };
+    call.assert_has(&[("gen_ai.provider.name", "b"), ("gen_ai.usage.output_tokens", "3")]);
+    assert!(!call.fields.contains_key("error.type"), "it was answered");
+    first.assert_has(&[("agentscale.gateway.attempt", "1"), ("error.type", "unavailable")]);
+    second.assert_has(&[("agentscale.gateway.attempt", "2"), ("gen_ai.provider.name", "b")]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,6 +34,26 @@ async fn images_are_parts_of_their_message() {
 }
 
 #[tokio::test]
+async fn words_of_the_assistant_are_gone_on_from_where_the_configuration_says_so() {
+    let begun = CompletionRequest::new(vec![Message::user("How long?"), Message::assistant("It is")]);
+    assert!(sent(begun.clone()).await.get("continue_final_message").is_none());
+    let server = Server::replying(Reply::json(200, ANSWER)).await;
+    let mut config = OpenAiConfig::new().with_base_url(&server.url).with_model("qwen3");
+    config.continues = true;
+    let provider = OpenAiProvider::new(&config).unwrap();
+    assert!(provider.capabilities().continuation);
+    provider.complete(begun).await.unwrap();
+    provider.complete(CompletionRequest::new(vec![Message::user("How long?")])).await.unwrap();
+    let (first, second) = (&server.requests()[0].body, &server.requests()[1].body);
+    assert_eq!(first["messages"][1], json!({"role": "assistant", "content": "It is"}));
+    assert_eq!(
+        (&first["continue_final_message"], &first["add_generation_prompt"]),
+        (&json!(true), &json!(false))
+    );
+    assert!(second.get("continue_final_message").is_none() && second.get("add_generation_prompt").is_none());
+}
+
+#[tokio::test]
 async fn sampling_effort_and_cache_are_asked_for() {
     let mut request = CompletionRequest::new(vec![Message::user("How long?")])
         .with_reasoning_effort(ReasoningEffort::Low)

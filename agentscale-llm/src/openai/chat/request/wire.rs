@@ -31,6 +31,10 @@ pub(crate) struct ChatRequest<'a> {
     pub(crate) seed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reasoning_effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) add_generation_prompt: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) continue_final_message: Option<bool>,
     #[serde(flatten)]
     pub(crate) prompt_cache: PromptCacheFields<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
