@@ -89,10 +89,11 @@ impl Bucket {
         self.full_at.fetch_max(now.as_nanos().saturating_add(self.time_of(missing)), Ordering::Relaxed);
     }
 
-    /// What it holds: below zero by its debt.
+    /// What it holds, in whole units: below zero by its debt.
     pub(crate) fn level(&self, now: Monotonic) -> i64 {
         let until_full = self.full_at.load(Ordering::Relaxed).saturating_sub(now.as_nanos());
-        let missing = (u128::from(until_full) << FRACTION) / u128::from(self.per_unit);
+        // A unit that has not flowed in yet is none: whoever follows would hold more.
+        let missing = (u128::from(until_full) << FRACTION).div_ceil(u128::from(self.per_unit));
         let level = i128::from(self.capacity) - i128::try_from(missing).unwrap_or(i128::MAX);
         i64::try_from(level).unwrap_or(i64::MIN)
     }
@@ -148,6 +149,17 @@ mod tests {
         bucket.lower(50, at(0.0));
         bucket.lower(300, at(0.0));
         assert_eq!(bucket.level(at(0.0)), 50);
+    }
+
+    #[test]
+    fn what_follows_holds_no_part_of_a_unit_more() {
+        let before = Bucket::per_minute(4);
+        before.take(3, at(0.0)).unwrap();
+        let after = Bucket::per_minute(5);
+        after.follow(&before, at(3.0));
+        assert_eq!((before.level(at(3.0)), after.level(at(3.0))), (1, 1));
+        assert_eq!(after.take(1, at(3.0)), Ok(1));
+        assert!(after.take(1, at(3.0)).is_err(), "a reload gave a request away");
     }
 
     #[test]
