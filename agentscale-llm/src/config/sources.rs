@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentscale_core::metrics::Metrics;
 use agentscale_core::secrets::{CachedSecrets, CachedSecretsConfig, NamedSecret, Secret, SecretSource};
 use agentscale_core::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use super::{OPERATION, Registry, SecretRef, refused};
 
@@ -131,12 +133,15 @@ impl SecretSource for Schemes {
     }
 }
 
-/// Whether each named secret is there; what is only unreachable now may come.
+/// Whether each named secret is there; what is only unreachable now may come, and so may what was not read in time: a
+/// thousand keys of a source that hangs are not to hold up the others.
 pub(super) async fn check(secrets: Vec<(String, NamedSecret)>) -> Result<()> {
     use futures::{StreamExt, TryStreamExt};
 
     /// How many are read at a time.
     const AT_A_TIME: usize = 16;
+    /// How long they may take together.
+    const AT_MOST: Duration = Duration::from_secs(15);
 
     let reads = secrets.into_iter().map(|(field, secret)| async move {
         match secret.read().await {
@@ -146,5 +151,6 @@ pub(super) async fn check(secrets: Vec<(String, NamedSecret)>) -> Result<()> {
             Ok(_) | Err(_) => Ok(()),
         }
     });
-    futures::stream::iter(reads).buffer_unordered(AT_A_TIME).try_collect().await
+    let read = futures::stream::iter(reads).buffer_unordered(AT_A_TIME).try_collect();
+    timeout(AT_MOST, read).await.unwrap_or(Ok(()))
 }

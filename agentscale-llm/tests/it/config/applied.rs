@@ -1,10 +1,13 @@
-use agentscale_core::ErrorKind;
+use std::future::pending;
+use std::time::Duration;
+
 use agentscale_core::llm::LlmProvider;
-use agentscale_core::secrets::FixedSecrets;
-use agentscale_core::{LlmProviderExt, Tenant};
+use agentscale_core::secrets::{FixedSecrets, Secret};
+use agentscale_core::{ErrorKind, LlmProviderExt, Result, SecretSource, Tenant};
 use agentscale_llm::budget::InMemoryBudgetLedger;
 use agentscale_llm::config::{Configuration, ConfiguredGateway, GatewayParts};
 use agentscale_llm::gateway::Gateway;
+use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::scene::{Made, read, saying};
@@ -142,4 +145,29 @@ async fn a_key_is_read_with_each_request_from_a_scheme_of_the_hosts() {
     gateway.complete(ask("acme")).await.unwrap();
     assert!(server.requests()[0].head.contains("authorization: bearer sk-of-the-house"));
     assert_eq!(Tenant::new("acme").unwrap().as_str(), "acme");
+}
+
+#[derive(Debug)]
+struct Hanging;
+
+#[async_trait]
+impl SecretSource for Hanging {
+    async fn secret(&self, _: &str) -> Result<Secret> {
+        pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_keys_whose_source_hangs_hold_nothing_up() {
+    let keys: String =
+        (0..1_000).map(|key| format!("pools.p.keys.k{key}.secret = 'house:k{key}'\n")).collect();
+    let text = format!(
+        "pools.p.provider = {{ kind = 'scripted', says = 'hi' }}\n{keys}models.m.targets = [{{ pool = 'p' }}]\n"
+    );
+    let registry = Made::default().registry().with_secrets("house", Hanging);
+    let begun = Instant::now();
+    let parts = GatewayParts::new().with_registry(registry);
+    let gateway = ConfiguredGateway::new(read(&text), parts).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert_eq!(gateway.ask("how long?").await.unwrap(), "hi");
 }
