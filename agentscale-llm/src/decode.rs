@@ -225,7 +225,7 @@ impl StreamDecoder {
             Framing::Whole(whole) => answer.take_last(nameless(&whole), events),
         };
         match finished {
-            Ok(()) => answer.draft.finish(&answer.model),
+            Ok(()) => answer.draft.finish(&answer.model, events),
             Err(error) => Err(answer.draft.partial(&answer.model).behind(error)),
         }
     }

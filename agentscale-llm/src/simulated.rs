@@ -200,6 +200,8 @@ impl LlmProvider for SimulatedProvider {
                         billing.finish(completion.usage);
                     }
                 }
+                // The name of a call is written with its arguments.
+                Ok(CompletionEvent::ToolCallStarted { .. }) => {}
                 Ok(_) => {
                     billing.iter_mut().for_each(|billing| billing.write(1));
                     sleep(token).await;

@@ -52,6 +52,7 @@ macro_rules! llm_provider_conformance {
             cancellation::a_dropped_stream_leaves_the_provider_usable
             capabilities::a_demanded_tool_is_called_or_unsupported
             capabilities::a_streamed_tool_call_is_its_fragments_or_unsupported
+            capabilities::a_streamed_tool_call_begins_before_its_arguments
             capabilities::results_of_tools_are_taken
             capabilities::words_of_the_assistant_are_gone_on_from
             capabilities::a_schema_gives_json_or_is_unsupported

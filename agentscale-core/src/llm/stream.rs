@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use futures::Stream;
 
-use super::{Completion, Content, RateLimits, Reasoning};
+use super::{Completion, Content, RateLimits, Reasoning, ToolCall};
 use crate::{Error, ErrorKind, Result};
 
 /// A part of an answer.
@@ -16,6 +16,18 @@ pub enum CompletionEvent {
     Text(String),
     /// More of what the model thinks before it speaks.
     Reasoning(String),
+    /// A tool call begins: told once for each call of the answer, before the first of its arguments. What it tells
+    /// stands so in the call of `Finished`.
+    ToolCallStarted {
+        /// The place of the call in the answer, from 0.
+        index: u32,
+        /// What the tool's result will name.
+        id: String,
+        /// The tool.
+        name: String,
+        /// What the API wants back with the call, as in [`ToolCall::signature`](super::ToolCall::signature).
+        signature: Option<String>,
+    },
     /// More of a tool call's arguments, as they arrive; the call is whole in `Finished`.
     ToolArguments {
         /// The place of the call in the answer, from 0.
@@ -28,8 +40,8 @@ pub enum CompletionEvent {
 }
 
 impl CompletionEvent {
-    /// What a stream of `completion` gives before it has finished: its text word by word, its thoughts and the arguments
-    /// of its calls in one piece each. For providers that have an answer whole.
+    /// What a stream of `completion` gives before it has finished: its text word by word, its thoughts in one piece
+    /// each, its calls as their start and their arguments. For providers that have an answer whole.
     ///
     /// ```
     /// use agentscale_core::llm::{Completion, CompletionEvent, FinishReason, Message, Usage};
@@ -50,14 +62,19 @@ impl CompletionEvent {
                 Content::Reasoning(Reasoning { text, .. }) if !text.is_empty() => {
                     parts.push(Self::Reasoning(text.clone()));
                 }
-                Content::ToolCall(call) => parts.extend(calls.next().map(|index| Self::ToolArguments {
-                    index,
-                    fragment: call.arguments.as_str().to_owned(),
-                })),
+                Content::ToolCall(call) => {
+                    parts.extend(calls.next().into_iter().flat_map(|index| Self::parts_of_call(index, call)));
+                }
                 _ => {}
             }
         }
         parts
+    }
+
+    fn parts_of_call(index: u32, call: &ToolCall) -> [Self; 2] {
+        let ToolCall { id, name, signature, .. } = call.clone();
+        let fragment = call.arguments.as_str().to_owned();
+        [Self::ToolCallStarted { index, id, name, signature }, Self::ToolArguments { index, fragment }]
     }
 }
 

@@ -34,11 +34,12 @@ fn shown(error: &Error) -> (String, Option<&Message>) {
     (error.to_string(), PartialAnswer::of(error).map(|came| &came.message))
 }
 
-/// Texts, thoughts, and the arguments of each call.
+/// Texts, thoughts, and the name and the arguments of each call.
 fn joined(events: &[CompletionEvent]) -> Vec<String> {
     let mut all = vec![String::new(); 2];
     for event in events {
         let (at, text) = match event {
+            CompletionEvent::ToolCallStarted { index, name, .. } => (2 + *index as usize, name),
             CompletionEvent::Text(text) => (0, text),
             CompletionEvent::Reasoning(text) => (1, text),
             CompletionEvent::ToolArguments { index, fragment } => (2 + *index as usize, fragment),

@@ -19,5 +19,5 @@ pub(super) fn completion(
     if is_whole {
         reader.end(&mut draft);
     }
-    Ok((draft.finish(model)?, events))
+    draft.finish(model, &mut events).map(|completion| (completion, events))
 }

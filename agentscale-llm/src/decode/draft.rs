@@ -1,18 +1,17 @@
 use std::collections::BTreeMap;
 
 use agentscale_core::llm::{
-    Completion, CompletionEvent, Content, FinishReason, Message, PartialAnswer, Reasoning, Role, ToolCall,
-    Usage,
+    Completion, CompletionEvent, Content, FinishReason, Message, PartialAnswer, Reasoning, Role, Usage,
 };
 use agentscale_core::{Error, ErrorKind, Json, Result};
 
 use super::MAX_ANSWER_BYTES;
+pub(crate) use call::{CallDraft, OWN_ID};
+
+mod call;
 
 /// What a part takes of [`MAX_ANSWER_BYTES`] beyond its texts, so that empty parts are bounded too.
 const PART_BYTES: usize = 128;
-
-/// How the ids begin that are made here, where an API gives none.
-pub(crate) const OWN_ID: &str = "call_";
 
 /// An answer as far as it has come, whole or in events: parts in the order of their slots.
 #[derive(Debug, Default)]
@@ -34,17 +33,6 @@ enum Part {
     Text(String),
     Reasoning(Reasoning),
     Call(CallDraft),
-}
-
-/// A tool call as far as it has come.
-#[derive(Debug, Default)]
-pub(crate) struct CallDraft {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    signature: Option<String>,
-    /// Its place among the calls of the answer, from 0.
-    index: u32,
-    arguments: String,
 }
 
 impl Draft {
@@ -127,7 +115,7 @@ impl Draft {
     /// The call of a slot; where there was none an empty one, the `index`-th of the answer.
     pub(crate) fn call(&mut self, slot: u32, index: u32) -> Result<()> {
         let is_new = !self.has(slot);
-        let new = || Part::Call(CallDraft { index, ..CallDraft::default() });
+        let new = || Part::Call(CallDraft::at(index));
         match self.part(slot, new, 0)? {
             Part::Call(_) => {
                 self.calls += u32::from(is_new);
@@ -138,7 +126,15 @@ impl Draft {
     }
 
     /// Names the call of a slot as far as it has no id or no name yet; there is none without [`call`](Self::call).
-    pub(crate) fn name_call(&mut self, slot: u32, id: &str, name: &str) -> Result<()> {
+    /// Once it has both it has started.
+    pub(crate) fn name_call(
+        &mut self,
+        slot: u32,
+        id: &str,
+        name: &str,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
+        let first_call = self.first_call;
         let call = self.call_mut(slot)?;
         let mut bytes = 0;
         for (kept, told) in [(&mut call.id, id), (&mut call.name, name)] {
@@ -147,10 +143,20 @@ impl Draft {
                 bytes += told.len();
             }
         }
+        if !call.id.is_empty() || call.has_arguments() {
+            call.start(first_call, events);
+        }
         self.make_room(bytes)
     }
 
-    /// Keeps what the API wants back with the call of a slot.
+    /// The call of a slot has started, for APIs that tell no id behind the name.
+    pub(crate) fn start_call(&mut self, slot: u32, events: &mut Vec<CompletionEvent>) -> Result<()> {
+        let first_call = self.first_call;
+        self.call_mut(slot)?.start(first_call, events);
+        Ok(())
+    }
+
+    /// Keeps what the API wants back with the call of a slot, which has not started yet.
     pub(crate) fn sign_call(&mut self, slot: u32, signature: &str) -> Result<()> {
         self.call_mut(slot)?.signature = Some(signature.to_owned());
         self.make_room(signature.len())
@@ -175,9 +181,14 @@ impl Draft {
             return Ok(());
         }
         self.make_room(fragment.len())?;
+        let first_call = self.first_call;
         let call = self.call_mut(slot)?;
+        call.start(first_call, events);
         call.arguments.push_str(&fragment);
-        events.push(CompletionEvent::ToolArguments { index: call.index, fragment });
+        // What comes before the name is told once that has come.
+        if call.has_started() {
+            events.push(CompletionEvent::ToolArguments { index: call.index, fragment });
+        }
         Ok(())
     }
 
@@ -209,10 +220,19 @@ impl Draft {
         PartialAnswer::new(message, self.usage, self.model_or(asked_model))
     }
 
-    /// The whole answer, once its terminal event has come.
-    pub(crate) fn finish(self, asked_model: &str) -> Result<Completion> {
+    /// The whole answer, once its terminal event has come. Calls of which no id and no arguments came start here.
+    pub(crate) fn finish(
+        mut self,
+        asked_model: &str,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<Completion> {
         match self.check() {
             Ok((reason, content)) => {
+                for part in self.parts.values_mut() {
+                    if let Part::Call(call) = part {
+                        call.start(self.first_call, events);
+                    }
+                }
                 let message = Message::new(Role::Assistant, content);
                 Ok(Completion::new(message, reason, self.usage, self.model_or(asked_model)))
             }
@@ -295,35 +315,6 @@ impl Draft {
                 .with_context("limit_bytes", MAX_ANSWER_BYTES));
         }
         Ok(())
-    }
-}
-
-impl CallDraft {
-    /// Whether any of its arguments have come.
-    pub(crate) fn has_arguments(&self) -> bool {
-        !self.arguments.is_empty()
-    }
-
-    fn corrupt(&self, reason: &'static str) -> Error {
-        Error::new(ErrorKind::Corrupt, "read tool call")
-            .with_context("reason", reason)
-            .with_context("index", self.index)
-    }
-
-    fn finish(&self, first_call: u32) -> Result<ToolCall> {
-        if self.name.is_empty() {
-            return Err(self.corrupt("no name"));
-        }
-        let text = if self.arguments.trim().is_empty() { "{}" } else { &self.arguments };
-        // The parser's error is left out: it may quote the arguments.
-        let arguments = Json::parse(text).map_err(|_| self.corrupt("the arguments are no json"))?;
-        let own_id = || format!("{OWN_ID}{}", first_call.saturating_add(self.index));
-        let id = if self.id.is_empty() { own_id() } else { self.id.clone() };
-        let call = ToolCall::new(id, &self.name, arguments);
-        Ok(match &self.signature {
-            Some(signature) => call.with_signature(signature),
-            None => call,
-        })
     }
 }
 

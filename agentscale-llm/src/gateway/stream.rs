@@ -169,6 +169,7 @@ fn stalled(shown: &str) -> Error {
 fn tokens_of(event: &CompletionEvent) -> u64 {
     match event {
         CompletionEvent::Text(text) | CompletionEvent::Reasoning(text) => estimate_tokens(text),
+        CompletionEvent::ToolCallStarted { name, .. } => estimate_tokens(name),
         CompletionEvent::ToolArguments { fragment, .. } => estimate_tokens(fragment),
         _ => 0,
     }

@@ -157,10 +157,11 @@ impl GenerateReader {
             self.close(draft, events)?;
             let slot = self.new_slot()?;
             draft.call(slot, draft.calls())?;
-            draft.name_call(slot, told.id.as_deref().unwrap_or_default(), name)?;
             if !signature.is_empty() {
                 draft.sign_call(slot, signature)?;
             }
+            draft.name_call(slot, told.id.as_deref().unwrap_or_default(), name, events)?;
+            draft.start_call(slot, events)?;
             draft.add_arguments(
                 slot,
                 told.args.map(|args| args.get().to_owned()).unwrap_or_default(),

@@ -78,7 +78,7 @@ impl LineReader {
             return draft.add_text(TEXT, text.into_string(), events);
         };
         draft.call(FIRST_CALL, 0)?;
-        draft.name_call(FIRST_CALL, "", name)?;
+        draft.name_call(FIRST_CALL, "", name, events)?;
         draft.add_arguments(FIRST_CALL, text.into_string(), events)
     }
 
@@ -102,7 +102,8 @@ fn add_call(call: wire::ToolCall<'_>, draft: &mut Draft, events: &mut Vec<Comple
     let slot = draft.last_slot().map_or(FIRST_CALL, |last| last.saturating_add(1).max(FIRST_CALL));
     let function = call.function.unwrap_or_default();
     draft.call(slot, draft.calls())?;
-    draft.name_call(slot, &call.id.unwrap_or_default(), &function.name.unwrap_or_default())?;
+    draft.name_call(slot, &call.id.unwrap_or_default(), &function.name.unwrap_or_default(), events)?;
+    draft.start_call(slot, events)?;
     draft.add_arguments(slot, arguments(function.arguments), events)
 }
 

@@ -83,6 +83,9 @@ async fn a_kept_call_comes_to_a_stream_with_its_arguments() {
     let cache = cached(&provider);
     cache.complete(ask("q")).await.unwrap();
     let mut stream = cache.stream(ask("q")).await.unwrap();
+    let (id, name) = ("c1".to_owned(), "find".to_owned());
+    let started = CompletionEvent::ToolCallStarted { index: 0, id, name, signature: None };
+    assert_eq!(stream.next().await.unwrap().unwrap(), started);
     let fragment = r#"{"words":"lease"}"#.to_owned();
     assert_eq!(stream.next().await.unwrap().unwrap(), CompletionEvent::ToolArguments { index: 0, fragment });
     assert!(matches!(stream.next().await.unwrap().unwrap(), CompletionEvent::Finished(_)));

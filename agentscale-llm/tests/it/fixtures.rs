@@ -2,9 +2,10 @@
 //!
 //! The JSON beside a stream is what the example `decode_stream` prints for it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use agentscale_core::llm::{Completion, CompletionEvent, Content, Message, PartialAnswer};
+use agentscale_core::llm::{Completion, CompletionEvent, Content, Message, PartialAnswer, ToolCall};
 use agentscale_core::{Error, Result};
 use agentscale_llm::decode::{Dialect, StreamDecoder};
 use agentscale_llm::ndjson::LineDecoder;
@@ -99,7 +100,8 @@ struct Decoded {
 struct Events {
     text: String,
     reasoning: String,
-    arguments: Vec<String>,
+    /// The calls by their places: id, name, signature and arguments.
+    calls: BTreeMap<u32, (String, String, Option<String>, String)>,
 }
 
 impl Decoded {
@@ -130,8 +132,18 @@ impl Decoded {
             (events.text.clone(), events.reasoning.clone()),
             "{name}"
         );
-        let calls = message.tool_calls().count();
-        assert!(self.result.is_err() || events.arguments.len() <= calls, "{name}: {calls}");
+        if self.result.is_err() {
+            return;
+        }
+        let told = message.tool_calls().map(|call| {
+            let ToolCall { id, name, signature, arguments, .. } = call;
+            (id, name, signature, arguments.as_str())
+        });
+        let streamed = events.calls.values().map(|(id, name, signature, arguments)| {
+            let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
+            (id, name, signature, arguments)
+        });
+        assert_eq!(streamed.collect::<Vec<_>>(), told.collect::<Vec<_>>(), "{name}");
     }
 
     fn shown(&self) -> Value {
@@ -169,10 +181,12 @@ impl Events {
         match event {
             CompletionEvent::Text(text) => self.text.push_str(&text),
             CompletionEvent::Reasoning(text) => self.reasoning.push_str(&text),
+            CompletionEvent::ToolCallStarted { index, id, name, signature } => {
+                let before = self.calls.insert(index, (id, name, signature, String::new()));
+                assert!(before.is_none(), "call {index} started twice");
+            }
             CompletionEvent::ToolArguments { index, fragment } => {
-                let index = index as usize;
-                self.arguments.resize(self.arguments.len().max(index + 1), String::new());
-                self.arguments[index].push_str(&fragment);
+                self.calls.get_mut(&index).expect("a started call").3.push_str(&fragment);
             }
             other => panic!("{other:?} is the provider's to say"),
         }

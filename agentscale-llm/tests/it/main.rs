@@ -6,6 +6,7 @@ mod anthropic;
 mod bad_input;
 mod budget;
 mod cache;
+mod calls;
 #[cfg(feature = "config")]
 mod config;
 mod conformance;

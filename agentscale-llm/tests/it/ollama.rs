@@ -96,6 +96,9 @@ async fn a_demanded_tool_gives_the_answer_its_form() {
     let demand = |choice| ask().with_tools(vec![find()]).with_tool_choice(choice);
     for choice in [ToolChoice::Required, ToolChoice::Tool("find".into())] {
         let mut stream = provider_at(&server).stream(demand(choice)).await.unwrap();
+        let (id, name) = ("call_0".into(), "find".into());
+        let started = CompletionEvent::ToolCallStarted { index: 0, id, name, signature: None };
+        assert_eq!(stream.next().await.unwrap().unwrap(), started);
         let fragment = CompletionEvent::ToolArguments { index: 0, fragment: "{\"q\"".into() };
         assert_eq!(stream.next().await.unwrap().unwrap(), fragment);
         let answer = stream.collect().await.unwrap();

@@ -36,6 +36,7 @@ pub async fn a_streamed_tool_call_is_its_fragments_or_unsupported<P: LlmProvider
     let mut fragments: BTreeMap<u32, String> = BTreeMap::new();
     for event in events(provider, demanding_a_tool()).await {
         match event {
+            CompletionEvent::ToolCallStarted { .. } => {}
             CompletionEvent::ToolArguments { index, fragment } => {
                 fragments.entry(index).or_default().push_str(&fragment);
             }
@@ -62,6 +63,28 @@ pub async fn words_of_the_assistant_are_gone_on_from<P: LlmProvider>(provider: &
     begun.messages.push(Message::assistant(WORDS));
     let answer = provider.complete(begun).await.expect("an answer");
     assert!(!answer.text().starts_with(WORDS), "{answer:?}");
+}
+
+/// A streamed call is told once, before its arguments, as it stands in the answer.
+pub async fn a_streamed_tool_call_begins_before_its_arguments<P: LlmProvider>(provider: &P) {
+    if !provider.capabilities().tools {
+        return;
+    }
+    let mut started = BTreeMap::new();
+    for event in events(provider, demanding_a_tool()).await {
+        match event {
+            CompletionEvent::ToolCallStarted { index, id, name, signature } => {
+                assert!(started.insert(index, (id, name, signature)).is_none(), "{index} started twice");
+            }
+            CompletionEvent::ToolArguments { index, .. } => assert!(started.contains_key(&index), "{index}"),
+            CompletionEvent::Finished(answer) => {
+                let calls = answer.message.tool_calls();
+                let calls = calls.map(|call| (call.id.clone(), call.name.clone(), call.signature.clone()));
+                assert_eq!(started.values().cloned().collect::<Vec<_>>(), calls.collect::<Vec<_>>());
+            }
+            CompletionEvent::Text(_) | CompletionEvent::Reasoning(_) => {}
+        }
+    }
 }
 
 /// A conversation that holds a call and its result goes on.

@@ -20,7 +20,9 @@ pub async fn the_parts_of_a_stream_make_its_answer<P: LlmProvider>(provider: &P)
             CompletionEvent::Text(part) => text.push_str(&part),
             CompletionEvent::Finished(answer) => assert_eq!(text, answer.text()),
             CompletionEvent::Reasoning(_) => {}
-            CompletionEvent::ToolArguments { .. } => panic!("no tool was offered"),
+            CompletionEvent::ToolCallStarted { .. } | CompletionEvent::ToolArguments { .. } => {
+                panic!("no tool was offered")
+            }
         }
     }
     assert!(!text.is_empty());

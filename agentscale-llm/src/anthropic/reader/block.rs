@@ -95,7 +95,8 @@ impl OpenBlock {
             return Ok(Self { slot, kind: Kind::Answer { begun: whole } });
         }
         draft.call(slot, draft.calls())?;
-        draft.name_call(slot, block.id.as_deref().unwrap_or_default(), name)?;
+        draft.name_call(slot, block.id.as_deref().unwrap_or_default(), name, events)?;
+        draft.start_call(slot, events)?;
         draft.add_arguments(slot, input, events)?;
         Ok(Self { slot, kind: Kind::Call { whole } })
     }

@@ -130,7 +130,7 @@ impl ChatReader {
         let slot = slot(place);
         draft.call(slot, place)?;
         // Some servers repeat the name in every fragment.
-        draft.name_call(slot, &id, &name)?;
+        draft.name_call(slot, &id, &name, events)?;
         let fragment = function.arguments.unwrap_or_default().into_string();
         draft.add_arguments(slot, fragment, events)
     }

@@ -83,7 +83,7 @@ impl ResponseReader {
             "response.output_item.added" => match event.item {
                 Some(item) => {
                     let at = self.items.slot_of_item(event.output_index, item, true)?;
-                    self.items.begin(at, item, draft)
+                    self.items.begin(at, item, draft, events)
                 }
                 None => Ok(()),
             },

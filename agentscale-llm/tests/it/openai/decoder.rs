@@ -113,7 +113,12 @@ fn tool_calls_are_joined_by_index_and_empty_arguments_are_an_object() {
     assert_eq!((answer.finish_reason, answer.model.as_str()), (FinishReason::ToolCalls, "asked"));
     assert_eq!(answer.usage, Usage::new(3, 9), "the last usage counts");
     assert_eq!(answer.message.content.len(), 2, "no empty text stands before the calls");
-    assert!(events.iter().all(|event| matches!(event, CompletionEvent::ToolArguments { index: 0, .. })));
+    let started = events.iter().filter_map(|event| match event {
+        CompletionEvent::ToolCallStarted { index, id, name, .. } => Some((*index, &**id, &**name)),
+        CompletionEvent::ToolArguments { index: 0, .. } => None,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(started.collect::<Vec<_>>(), [(0, "call_a", "find"), (1, "call_b", "now")]);
 }
 
 #[test]

@@ -7,10 +7,10 @@ use agentscale::core::llm::ToolCall;
 const MARK: &str = "__signature__";
 
 /// The id of a call as its caller sees it.
-pub(crate) fn shown(call: &ToolCall) -> String {
-    match &call.signature {
-        Some(signature) => format!("{}{MARK}{signature}", call.id),
-        None => call.id.clone(),
+pub(crate) fn shown(id: &str, signature: Option<&str>) -> String {
+    match signature {
+        Some(signature) => format!("{id}{MARK}{signature}"),
+        None => id.to_owned(),
     }
 }
 
@@ -38,7 +38,7 @@ mod tests {
             ToolCall::new("c1", "look", arguments.clone()),
             ToolCall::new("c1", "look", arguments.clone()).with_signature("CpQ/a+b="),
         ] {
-            let shown = shown(&known);
+            let shown = shown(&known.id, known.signature.as_deref());
             assert_eq!(call(&shown, "look".to_owned(), arguments.clone()), known);
             assert_eq!(id(&shown), "c1");
         }

@@ -70,13 +70,16 @@ async fn a_demanded_tool_is_called_whole_and_in_a_stream() {
     let mut request = hello_with(&tools);
     request["stream"] = json!(true);
     let mut stream = client.chat().create_stream(typed(request)).await.unwrap();
-    let mut names = Vec::new();
+    let (mut names, mut arguments) = (Vec::new(), String::new());
     while let Some(chunk) = stream.next().await {
         let choices = chunk.unwrap().choices;
         let calls = choices.into_iter().filter_map(|choice| choice.delta.tool_calls).flatten();
-        names.extend(calls.filter_map(|call| call.function?.name));
+        for function in calls.filter_map(|call| call.function) {
+            names.extend(function.name);
+            arguments.push_str(&function.arguments.unwrap_or_default());
+        }
     }
-    assert_eq!(names, ["look_up"]);
+    assert_eq!((names, arguments.as_str()), (vec!["look_up".to_owned()], "{}"));
 }
 
 #[tokio::test]

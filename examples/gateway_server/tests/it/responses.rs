@@ -53,6 +53,23 @@ async fn a_demanded_tool_is_called_and_its_result_goes_on() {
     let OutputItem::FunctionCall(call) = &response.output[0] else { panic!("no call") };
     assert_eq!((call.name.as_str(), call.arguments.as_str()), ("look_up", "{}"));
 
+    let mut request = hello(&tools);
+    request["stream"] = json!(true);
+    let mut stream = client.responses().create_stream(typed(request)).await.unwrap();
+    let mut told = Vec::new();
+    while let Some(event) = stream.next().await {
+        match event.unwrap() {
+            ResponseStreamEvent::ResponseOutputItemAdded(event) => {
+                let OutputItem::FunctionCall(call) = event.item else { panic!("no call") };
+                told.push(format!("{} {}", call.name, call.arguments));
+            }
+            ResponseStreamEvent::ResponseFunctionCallArgumentsDelta(event) => told.push(event.delta),
+            ResponseStreamEvent::ResponseFunctionCallArgumentsDone(event) => told.push(event.arguments),
+            _ => {}
+        }
+    }
+    assert_eq!(told, ["look_up ", "{}", "{}"]);
+
     let input = json!({"input": [
         {"type": "message", "role": "user", "content": "How long?"},
         response.output[0],

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::client::{hello_with, http, post};
+use crate::client::{hello_with, http, openai, post, typed};
 use crate::server::{KEY, PATIENCE, Server, config};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -64,6 +65,36 @@ async fn a_client_that_does_not_read_holds_its_provider_no_longer_than_its_time(
     let refused = async { while call.write_all(chunks.as_bytes()).await.is_ok() {} };
     timeout(PATIENCE, refused).await.expect("the call at the provider ends");
     drop(client.await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn a_tool_call_comes_to_the_client_as_the_provider_sends_it() {
+    let (server, provider) = with_provider().await;
+    let client = openai(&server, KEY);
+    let request = typed(hello_with(json!({"model": "large", "stream": true})));
+    let asking = tokio::spawn(async move { client.chat().create_stream(request).await.unwrap() });
+    let mut call = called(&provider).await;
+    call.write_all(STREAM.as_bytes()).await.unwrap();
+    let mut sent = async |fields: &str| {
+        let call_part = format!(r#"{{"tool_calls":[{{"index":0,{fields}}}]}}"#);
+        let chunk = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{call_part}}}]}}\n\n");
+        call.write_all(chunk.as_bytes()).await.unwrap();
+    };
+    sent(r#""id":"c1","type":"function","function":{"name":"look_up","arguments":""}"#).await;
+    let mut chunks = asking.await.unwrap();
+    let mut next = async || loop {
+        let chunk = timeout(PATIENCE, chunks.next()).await.expect("a chunk").unwrap().unwrap();
+        if let Some(calls) = chunk.choices.into_iter().find_map(|choice| choice.delta.tool_calls) {
+            return serde_json::to_value(calls).unwrap();
+        }
+    };
+    let function = json!({"name": "look_up", "arguments": ""});
+    assert_eq!(next().await, json!([{"index": 0, "id": "c1", "type": "function", "function": function}]));
+    for (fragment, shown) in [(r#"{\"x\""#, r#"{"x""#), (":1}", ":1}")] {
+        sent(&format!(r#""function":{{"arguments":"{fragment}"}}"#)).await;
+        let call = next().await;
+        assert_eq!((&call[0]["index"], &call[0]["function"]["arguments"]), (&json!(0), &json!(shown)));
+    }
 }
 
 #[tokio::test]

@@ -112,12 +112,18 @@ impl Items {
     }
 
     /// An item begins; its parts follow.
-    pub(super) fn begin(&mut self, slot: u32, item: &RawValue, draft: &mut Draft) -> Result<()> {
+    pub(super) fn begin(
+        &mut self,
+        slot: u32,
+        item: &RawValue,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
         let kind: wire::ItemKind<'_> = decode::event(item.get().as_bytes())?;
         if &*kind.kind != "function_call" {
             return Ok(());
         }
-        self.name_call(slot, &decode::event(item.get().as_bytes())?, draft)
+        self.name_call(slot, &decode::event(item.get().as_bytes())?, draft, events)
     }
 
     /// An item is whole.
@@ -140,7 +146,7 @@ impl Items {
             "message" => self.end_message(slot, parsed, draft, events)?,
             "reasoning" => self.end_thought(slot, item, parsed, draft, events)?,
             _ => {
-                self.name_call(slot, &parsed, draft)?;
+                self.name_call(slot, &parsed, draft, events)?;
                 self.add_missing_arguments(slot, parsed.arguments.unwrap_or_default(), draft, events)?;
             }
         }
@@ -193,9 +199,15 @@ impl Items {
         }
     }
 
-    fn name_call(&mut self, slot: u32, item: &wire::Item<'_>, draft: &mut Draft) -> Result<()> {
+    fn name_call(
+        &mut self,
+        slot: u32,
+        item: &wire::Item<'_>,
+        draft: &mut Draft,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<()> {
         self.call(slot, draft)?;
         let (id, name) = (item.call_id.as_deref(), item.name.as_deref());
-        draft.name_call(slot, id.unwrap_or_default(), name.unwrap_or_default())
+        draft.name_call(slot, id.unwrap_or_default(), name.unwrap_or_default(), events)
     }
 }

@@ -99,7 +99,7 @@ impl AnsweredCall {
     pub(super) fn new(call: &ToolCall) -> Self {
         let function =
             AnsweredFunction { name: call.name.clone(), arguments: call.arguments.as_str().to_owned() };
-        Self { id: call_id::shown(call), kind: "function", function }
+        Self { id: call_id::shown(&call.id, call.signature.as_deref()), kind: "function", function }
     }
 }
 

@@ -1,19 +1,22 @@
+use std::collections::BTreeSet;
+
 use agentscale::core::llm::{Completion, CompletionEvent};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::{AnsweredCall, Usage, finish_reason};
+use super::answer::{Usage, finish_reason};
+use crate::api::call_id;
 use crate::api::error::ApiError;
 use crate::api::heading::Heading;
 use crate::api::sse::{EventText, Events};
 
 /// An answer as `chat.completion.chunk` events.
-///
-/// A tool call comes whole in one chunk once the answer has ended: its name is not known before.
 #[derive(Debug)]
 pub(super) struct Chunks {
     heading: Heading,
     include_usage: bool,
+    /// The calls of whose arguments nothing has come.
+    without_arguments: BTreeSet<u32>,
 }
 
 /// A part of an answer.
@@ -46,19 +49,44 @@ struct Delta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_calls: Option<[IndexedCall; 1]>,
+    tool_calls: Option<[CallDelta<'a>; 1]>,
+}
+
+/// A part of a call: its id, type and name come first, then its arguments.
+#[derive(Debug, Serialize, ToSchema)]
+struct CallDelta<'a> {
+    index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    function: FunctionDelta<'a>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct IndexedCall {
-    index: usize,
-    #[serde(flatten)]
-    call: AnsweredCall,
+struct FunctionDelta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: &'a str,
 }
 
 impl Chunks {
     pub(super) fn new(heading: Heading, include_usage: bool) -> Self {
-        Self { heading, include_usage }
+        Self { heading, include_usage, without_arguments: BTreeSet::new() }
+    }
+
+    fn call(&self, call: CallDelta<'_>, out: &mut EventText) {
+        self.delta(Delta { tool_calls: Some([call]), ..Delta::default() }, None, out);
+    }
+
+    fn arguments(&mut self, index: u32, arguments: &str, out: &mut EventText) {
+        // Space alone is no JSON.
+        if self.without_arguments.contains(&index) && arguments.trim().is_empty() {
+            return;
+        }
+        self.without_arguments.remove(&index);
+        let function = FunctionDelta { name: None, arguments };
+        self.call(CallDelta { index, id: None, kind: None, function }, out);
     }
 
     fn delta(&self, delta: Delta<'_>, finish_reason: Option<&'static str>, out: &mut EventText) {
@@ -71,10 +99,9 @@ impl Chunks {
         Chunk { id, object: "chat.completion.chunk", created: *created, model, choices, usage }
     }
 
-    fn finish(&self, completion: &Completion, out: &mut EventText) {
-        for (index, call) in completion.message.tool_calls().enumerate() {
-            let call = IndexedCall { index, call: AnsweredCall::new(call) };
-            self.delta(Delta { tool_calls: Some([call]), ..Delta::default() }, None, out);
+    fn finish(&mut self, completion: &Completion, out: &mut EventText) {
+        for index in std::mem::take(&mut self.without_arguments) {
+            self.arguments(index, "{}", out);
         }
         self.delta(Delta::default(), Some(finish_reason(completion.finish_reason)), out);
         if self.include_usage {
@@ -97,6 +124,13 @@ impl Events for Chunks {
             CompletionEvent::Reasoning(text) => {
                 self.delta(Delta { reasoning_content: Some(&text), ..Delta::default() }, None, out);
             }
+            CompletionEvent::ToolCallStarted { index, id, name, signature } => {
+                self.without_arguments.insert(index);
+                let id = Some(call_id::shown(&id, signature.as_deref()));
+                let function = FunctionDelta { name: Some(&name), arguments: "" };
+                self.call(CallDelta { index, id, kind: Some("function"), function }, out);
+            }
+            CompletionEvent::ToolArguments { index, fragment } => self.arguments(index, &fragment, out),
             CompletionEvent::Finished(completion) => self.finish(&completion, out),
             _ => {}
         }
@@ -110,8 +144,8 @@ impl Events for Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use agentscale::core::llm::{Content, FinishReason, Message, Role, ToolCall, Usage};
-    use agentscale::core::{Error, ErrorKind, Json};
+    use agentscale::core::llm::{Content, FinishReason, Message, Role, Usage};
+    use agentscale::core::{Error, ErrorKind};
     use serde_json::{Value, json};
 
     #[test]
@@ -139,13 +173,30 @@ mod tests {
     }
 
     #[test]
-    fn each_call_has_its_place_its_id_and_its_name() {
-        let call = |id: &str| Content::ToolCall(ToolCall::new(id, "look", Json::parse("{}").unwrap()));
-        let mut out = EventText::default();
-        chunks(false).part(finished(vec![call("a"), call("b")], FinishReason::ToolCalls), &mut out);
-        let function = json!({"name": "look", "arguments": "{}"});
-        let second = json!([{"index": 1, "id": "b", "type": "function", "function": function}]);
-        assert_eq!(events(&out)[1]["choices"][0]["delta"]["tool_calls"], second);
+    fn a_call_begins_with_its_id_and_name_and_grows_by_its_arguments() {
+        let started = |index, id: &str, signature: Option<&str>| CompletionEvent::ToolCallStarted {
+            index,
+            id: id.to_owned(),
+            name: "look".to_owned(),
+            signature: signature.map(str::to_owned),
+        };
+        let more =
+            |index, fragment: &str| CompletionEvent::ToolArguments { index, fragment: fragment.to_owned() };
+        let (mut chunks, mut out) = (chunks(false), EventText::default());
+        for part in
+            [started(0, "a", None), more(0, "{"), started(1, "b", Some("s")), more(0, "}"), more(1, " ")]
+        {
+            chunks.part(part, &mut out);
+        }
+        chunks.part(finished(Vec::new(), FinishReason::ToolCalls), &mut out);
+        let events = events(&out);
+        let deltas: Vec<_> =
+            events.iter().filter_map(|event| event["choices"][0]["delta"].get("tool_calls")).collect();
+        let begun = |index, id| json!([{"index": index, "id": id, "type": "function", "function": {"name": "look", "arguments": ""}}]);
+        let grown = |index, arguments| json!([{"index": index, "function": {"arguments": arguments}}]);
+        let signed = begun(1, "b__signature__s");
+        assert_eq!(deltas, [&begun(0, "a"), &grown(0, "{"), &signed, &grown(0, "}"), &grown(1, "{}")]);
+        assert_eq!(events.last().unwrap()["choices"][0]["finish_reason"], "tool_calls");
     }
 
     #[test]

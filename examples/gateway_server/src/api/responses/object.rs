@@ -167,12 +167,40 @@ impl OutputItem {
     }
 
     pub(super) fn call(about: &About, place: usize, call: &ToolCall) -> Self {
+        let begun = Self::call_begun(about, place, &call.id, &call.name, call.signature.as_deref());
+        begun.with_arguments(call.arguments.as_str().to_owned())
+    }
+
+    /// A call before any of its arguments have come.
+    pub(super) fn call_begun(
+        about: &About,
+        place: usize,
+        id: &str,
+        name: &str,
+        signature: Option<&str>,
+    ) -> Self {
         Self::FunctionCall {
             id: about.item_id("fc", place),
-            status: "completed",
-            call_id: call_id::shown(call),
-            name: call.name.clone(),
-            arguments: call.arguments.as_str().to_owned(),
+            status: "in_progress",
+            call_id: call_id::shown(id, signature),
+            name: name.to_owned(),
+            arguments: String::new(),
+        }
+    }
+
+    /// The call once its arguments are whole.
+    pub(super) fn with_arguments(mut self, whole: String) -> Self {
+        if let Self::FunctionCall { status, arguments, .. } = &mut self {
+            (*status, *arguments) = ("completed", whole);
+        }
+        self
+    }
+
+    /// The tool, of a call.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::FunctionCall { name, .. } => Some(name),
+            _ => None,
         }
     }
 

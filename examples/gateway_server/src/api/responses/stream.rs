@@ -1,15 +1,18 @@
-use agentscale::core::llm::{Completion, CompletionEvent, Content, ToolCall};
+use agentscale::core::llm::{Completion, CompletionEvent, Content};
 use serde::Serialize;
 
 use super::About;
 use super::object::{OutputItem, ResponseObject, SummaryPart, TextPart, sealed};
+use super::thought::Shown;
 use crate::api::error::ApiError;
 use crate::api::sse::{EventText, Events};
+
+mod call;
 
 /// An answer as the events of OpenAI's responses.
 ///
 /// Items are done together once the answer has ended, in their order: what goes back with a thought is not known
-/// before. A call comes whole then, as its name is not known before either.
+/// before. Where that is asked for calls come whole then, as they stand behind the thoughts.
 #[derive(Debug)]
 pub(super) struct ResponseEvents {
     about: About,
@@ -17,12 +20,11 @@ pub(super) struct ResponseEvents {
     items: Vec<Streamed>,
 }
 
-/// An item whose text has come as far as this.
+/// An item as far as it has come.
 #[derive(Debug)]
-struct Streamed {
-    kind: Kind,
-    id: String,
-    text: String,
+enum Streamed {
+    Text { kind: Kind, id: String, text: String },
+    Call { index: u32, item: OutputItem, arguments: String },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,15 +95,15 @@ impl ResponseEvents {
         Self { about, sequence: 0, items: Vec::new() }
     }
 
-    fn more(&mut self, kind: Kind, text: &str, out: &mut EventText) {
-        if self.items.last().is_none_or(|item| item.kind != kind) {
+    fn more(&mut self, more: &str, of: Kind, out: &mut EventText) {
+        if !matches!(self.items.last(), Some(Streamed::Text { kind, .. }) if *kind == of) {
             self.end_text(out);
-            self.begin_item(kind, out);
+            self.begin_item(of, out);
         }
-        let Some(place) = self.items.len().checked_sub(1) else { return };
-        self.items[place].text.push_str(text);
-        let id = &self.items[place].id;
-        let fields = Within { delta: Some(text), ..kind.within(id, place) };
+        let last = self.items.iter_mut().enumerate().next_back();
+        let Some((place, Streamed::Text { kind, id, text })) = last else { return };
+        text.push_str(more);
+        let fields = Within { delta: Some(more), ..kind.within(id, place) };
         let name = match kind {
             Kind::Message => "response.output_text.delta",
             Kind::Thought => "response.reasoning_summary_text.delta",
@@ -125,14 +127,13 @@ impl ResponseEvents {
         };
         let part = Some(kind.part(String::new()));
         event(&mut self.sequence, name, Within { part, ..kind.at(&id, place) }, out);
-        self.items.push(Streamed { kind, id, text: String::new() });
+        self.items.push(Streamed::Text { kind, id, text: String::new() });
     }
 
     /// Ends the text of the item that was streamed last.
     fn end_text(&mut self, out: &mut EventText) {
-        let Some((place, Streamed { kind, id, text })) = self.items.iter().enumerate().next_back() else {
-            return;
-        };
+        let last = self.items.iter().enumerate().next_back();
+        let Some((place, Streamed::Text { kind, id, text })) = last else { return };
         let (text_done, part_done) = match kind {
             Kind::Message => ("response.output_text.done", "response.content_part.done"),
             Kind::Thought => ("response.reasoning_summary_text.done", "response.reasoning_summary_part.done"),
@@ -150,9 +151,16 @@ impl ResponseEvents {
             _ => None,
         });
         let mut output: Vec<OutputItem> = Vec::new();
-        for (place, Streamed { kind, text, .. }) in self.items.drain(..).enumerate() {
-            let seal = if kind == Kind::Thought { seals.next() } else { None };
-            output.push(kind.item(&self.about, place, text, seal));
+        for (place, item) in std::mem::take(&mut self.items).into_iter().enumerate() {
+            output.push(match item {
+                Streamed::Text { kind, text, .. } => {
+                    let seal = if kind == Kind::Thought { seals.next() } else { None };
+                    kind.item(&self.about, place, text, seal)
+                }
+                Streamed::Call { item, arguments, .. } => {
+                    call::end(&mut self.sequence, place, item, arguments, out)
+                }
+            });
         }
         let shown = output.len();
         for seal in seals {
@@ -165,9 +173,10 @@ impl ResponseEvents {
             }
             event(&mut self.sequence, "response.output_item.done", OfItem { output_index, item }, out);
         }
-        for call in message.tool_calls() {
+        let whole_calls = message.tool_calls().filter(|_| !self.streams_calls());
+        for call in whole_calls.collect::<Vec<_>>() {
             let item = OutputItem::call(&self.about, output.len(), call);
-            self.call(output.len(), &item, call, out);
+            call::whole(&mut self.sequence, output.len(), &item, call.arguments.as_str(), out);
             output.push(item);
         }
         let response = ResponseObject::ended(&self.about, &output, completion);
@@ -175,16 +184,22 @@ impl ResponseEvents {
         event(&mut self.sequence, name, OfResponse { response }, out);
     }
 
-    fn call(&mut self, output_index: usize, item: &OutputItem, call: &ToolCall, out: &mut EventText) {
-        let at = || Within { item_id: item.id(), output_index, ..Within::default() };
-        let arguments = call.arguments.as_str();
-        let sequence = &mut self.sequence;
-        event(sequence, "response.output_item.added", OfItem { output_index, item: &item.begun() }, out);
-        let delta = Within { delta: Some(arguments), ..at() };
-        event(sequence, "response.function_call_arguments.delta", delta, out);
-        let done = Within { name: Some(&call.name), arguments: Some(arguments), ..at() };
-        event(sequence, "response.function_call_arguments.done", done, out);
-        event(sequence, "response.output_item.done", OfItem { output_index, item }, out);
+    fn more_arguments(&mut self, more: &str, of: u32, out: &mut EventText) {
+        let call = self.items.iter_mut().enumerate().rev().find_map(|(place, item)| match item {
+            Streamed::Call { index, item, arguments } if *index == of => Some((place, item, arguments)),
+            _ => None,
+        });
+        let Some((place, item, arguments)) = call else { return };
+        // Space alone is no JSON.
+        if !(arguments.is_empty() && more.trim().is_empty()) {
+            arguments.push_str(more);
+            call::grow(&mut self.sequence, place, item, more, out);
+        }
+    }
+
+    /// Whether calls come as they arrive.
+    fn streams_calls(&self) -> bool {
+        self.about.thoughts != Shown::Encrypted
     }
 }
 
@@ -198,8 +213,16 @@ impl Events for ResponseEvents {
 
     fn part(&mut self, part: CompletionEvent, out: &mut EventText) {
         match part {
-            CompletionEvent::Text(text) => self.more(Kind::Message, &text, out),
-            CompletionEvent::Reasoning(text) => self.more(Kind::Thought, &text, out),
+            CompletionEvent::Text(text) => self.more(&text, Kind::Message, out),
+            CompletionEvent::Reasoning(text) => self.more(&text, Kind::Thought, out),
+            CompletionEvent::ToolCallStarted { index, id, name, signature } if self.streams_calls() => {
+                self.end_text(out);
+                let place = self.items.len();
+                let item = OutputItem::call_begun(&self.about, place, &id, &name, signature.as_deref());
+                call::begin(&mut self.sequence, place, &item, out);
+                self.items.push(Streamed::Call { index, item, arguments: String::new() });
+            }
+            CompletionEvent::ToolArguments { index, fragment } => self.more_arguments(&fragment, index, out),
             CompletionEvent::Finished(completion) => self.finish(&completion, out),
             _ => {}
         }

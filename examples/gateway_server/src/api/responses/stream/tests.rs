@@ -1,4 +1,4 @@
-use agentscale::core::llm::{FinishReason, Message, Reasoning, Role, Usage};
+use agentscale::core::llm::{FinishReason, Message, Reasoning, Role, ToolCall, Usage};
 use agentscale::core::{Error, ErrorKind, Json};
 use serde_json::{Value, json};
 
@@ -66,13 +66,59 @@ fn a_seal_is_told_to_who_asks_for_it_alone() {
 }
 
 #[test]
-fn a_call_is_told_whole() {
-    let call = ToolCall::new("c1", "look", Json::parse(r#"{"x":1}"#).unwrap());
-    let events = told("{}", [], vec![Content::ToolCall(call)], FinishReason::ToolCalls);
-    let done = events.iter().find(|e| e["type"] == "response.function_call_arguments.done").unwrap();
-    assert_eq!((&done["name"], &done["arguments"]), (&json!("look"), &json!(r#"{"x":1}"#)));
+fn a_call_is_told_as_it_comes_and_done_at_the_end() {
+    let arguments = Json::parse(r#"{"x":1}"#).unwrap();
+    let call = ToolCall::new("c1", "look", arguments).with_signature("s");
+    let more = |fragment: &str| CompletionEvent::ToolArguments { index: 0, fragment: fragment.to_owned() };
+    let parts = [CompletionEvent::Text("Hi".to_owned()), started(0, &call), more("{\"x\""), more(":1}")];
+    let text = Content::Text { text: "Hi".to_owned() };
+    let events = told("{}", parts, vec![text, Content::ToolCall(call)], FinishReason::ToolCalls);
+    let names = events.iter().map(|event| event["type"].as_str().unwrap()).skip(7);
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [
+            "response.output_item.added",
+            "response.function_call_arguments.delta",
+            "response.function_call_arguments.delta",
+            "response.function_call_arguments.done",
+            "response.output_item.done",
+            "response.output_item.done",
+            "response.completed",
+        ]
+    );
+    let begun = json!({"type": "function_call", "id": events[8]["item_id"], "status": "in_progress",
+        "call_id": "c1__signature__s", "name": "look", "arguments": ""});
+    assert_eq!((&events[7]["item"], &events[7]["output_index"]), (&begun, &json!(1)));
+    assert_eq!((&events[10]["name"], &events[10]["arguments"]), (&json!("look"), &json!(r#"{"x":1}"#)));
+    assert_eq!(events[13]["response"]["output"][1], events[12]["item"]);
+    assert_eq!(events[12]["item"]["arguments"], r#"{"x":1}"#);
+}
+
+#[test]
+fn a_call_without_arguments_has_an_empty_object() {
+    let call = ToolCall::new("c1", "look", Json::parse("{}").unwrap());
+    let events = told("{}", [started(0, &call)], vec![Content::ToolCall(call)], FinishReason::ToolCalls);
+    let delta = events.iter().find(|e| e["type"] == "response.function_call_arguments.delta").unwrap();
     let output = &events.last().unwrap()["response"]["output"];
-    assert_eq!((&output[0]["type"], &output[0]["call_id"]), (&json!("function_call"), &json!("c1")));
+    assert_eq!((&delta["delta"], &output[0]["arguments"]), (&json!("{}"), &json!("{}")));
+}
+
+#[test]
+fn a_call_stands_behind_the_thoughts_that_go_back_with_it() {
+    let opaque = Json::parse(r#"{"signature":"s"}"#).unwrap();
+    let hidden = Content::Reasoning(Reasoning::new("").with_opaque("anthropic", opaque));
+    let call = ToolCall::new("c1", "look", Json::parse(r#"{"x":1}"#).unwrap());
+    let events = told(
+        r#"{"include":["reasoning.encrypted_content"]}"#,
+        [started(0, &call)],
+        vec![hidden, Content::ToolCall(call)],
+        FinishReason::ToolCalls,
+    );
+    let output = events.last().unwrap()["response"]["output"].as_array().unwrap();
+    let kinds: Vec<_> = output.iter().map(|item| item["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["reasoning", "function_call"]);
+    let done = events.iter().find(|e| e["type"] == "response.function_call_arguments.done").unwrap();
+    assert_eq!((&done["output_index"], &done["arguments"]), (&json!(1), &json!(r#"{"x":1}"#)));
 }
 
 #[test]
@@ -107,6 +153,11 @@ fn told(
         events.part(part, &mut out);
     }
     read(&out)
+}
+
+fn started(index: u32, call: &ToolCall) -> CompletionEvent {
+    let ToolCall { id, name, signature, .. } = call.clone();
+    CompletionEvent::ToolCallStarted { index, id, name, signature }
 }
 
 fn about(body: &str) -> About {
