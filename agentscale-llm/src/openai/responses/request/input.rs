@@ -1,6 +1,9 @@
 use std::borrow::Cow;
 
+use agentscale_core::Json;
 use agentscale_core::llm::{Content, Message, Role};
+
+use serde::Deserialize;
 
 use super::wire::{InputItem, MessageContent, Part};
 use crate::openai::parts::{image_url, text};
@@ -31,7 +34,9 @@ pub(super) fn items(message: &Message) -> Vec<InputItem<'_>> {
 /// A part that is an item of its own.
 fn other(part: &Content) -> Option<InputItem<'_>> {
     Some(match part {
-        Content::Reasoning(reasoning) => InputItem::Thought(reasoning.opaque_of(API_NAME)?),
+        Content::Reasoning(reasoning) => {
+            InputItem::Thought(reasoning.opaque_of(API_NAME).filter(|item| is_thought(item))?)
+        }
         Content::ToolCall(call) => InputItem::Call {
             kind: "function_call",
             call_id: &call.id,
@@ -79,5 +84,43 @@ fn role(role: Role) -> &'static str {
         Role::Assistant => "assistant",
         // What is left of a tool's message beside its results has no place of its own on this wire.
         _ => "user",
+    }
+}
+
+/// A host may have taken it from a caller: as another item it could name what is not the caller's, or cost what nobody
+/// reserved.
+fn is_thought(item: &Json) -> bool {
+    #[derive(Deserialize)]
+    struct Typed {
+        #[serde(rename = "type")]
+        kind: String,
+    }
+
+    item.decode().is_ok_and(|Typed { kind }| kind == "reasoning")
+}
+
+#[cfg(test)]
+mod tests {
+    use agentscale_core::llm::Reasoning;
+
+    use super::*;
+
+    #[test]
+    fn nothing_but_a_thought_goes_back_as_one() {
+        let sent = |item: &str| {
+            let thought = Reasoning::new("").with_opaque(API_NAME, Json::parse(item).unwrap());
+            let message = Message::new(Role::Assistant, vec![Content::Reasoning(thought)]);
+            items(&message).iter().filter(|item| matches!(item, InputItem::Thought(_))).count()
+        };
+        assert_eq!(sent(r#"{"type":"reasoning","id":"rs_1","encrypted_content":"x"}"#), 1);
+        for item in [
+            r#"{"type":"item_reference","id":"msg_of_another"}"#,
+            r#"{"type":"message","role":"user","content":[{"type":"input_file","file_id":"file_of_another"}]}"#,
+            r#"{"type":"reasoning","type":"item_reference","id":"x"}"#,
+            r#"{"id":"x"}"#,
+            "7",
+        ] {
+            assert_eq!(sent(item), 0, "{item}");
+        }
     }
 }
