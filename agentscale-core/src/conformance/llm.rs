@@ -56,6 +56,7 @@ macro_rules! llm_provider_conformance {
             capabilities::results_of_tools_are_taken
             capabilities::words_of_the_assistant_are_gone_on_from
             capabilities::a_schema_gives_json_or_is_unsupported
+            capabilities::an_object_is_given_or_unsupported
             capabilities::an_image_is_taken_or_unsupported
             capabilities::no_error_shows_the_prompt
             embeddings::each_text_has_a_vector_or_embedding_is_unsupported

@@ -11,6 +11,8 @@ pub struct LlmCapabilities {
     pub tools: bool,
     /// Answers in a JSON schema.
     pub structured_output: bool,
+    /// Answers in a JSON object without a schema.
+    pub json_object: bool,
     /// Embeds texts.
     pub embeddings: bool,
     /// Takes images.
@@ -37,6 +39,13 @@ impl LlmCapabilities {
     #[must_use]
     pub fn with_structured_output(mut self) -> Self {
         self.structured_output = true;
+        self
+    }
+
+    /// With answers in a JSON object without a schema.
+    #[must_use]
+    pub fn with_json_object(mut self) -> Self {
+        self.json_object = true;
         self
     }
 
@@ -69,6 +78,7 @@ impl LlmCapabilities {
         Self {
             tools: self.tools || other.tools,
             structured_output: self.structured_output || other.structured_output,
+            json_object: self.json_object || other.json_object,
             embeddings: self.embeddings || other.embeddings,
             images: self.images || other.images,
             continuation: self.continuation || other.continuation,
@@ -81,6 +91,7 @@ impl LlmCapabilities {
         Self {
             tools: self.tools && other.tools,
             structured_output: self.structured_output && other.structured_output,
+            json_object: self.json_object && other.json_object,
             embeddings: self.embeddings && other.embeddings,
             images: self.images && other.images,
             continuation: self.continuation && other.continuation,
@@ -101,6 +112,7 @@ impl LlmCapabilities {
         let lacking = match &request.response_format {
             _ if demands_tool && !self.tools => "tools",
             ResponseFormat::JsonSchema { .. } if !self.structured_output => "structured output",
+            ResponseFormat::JsonObject if !self.json_object => "a json object",
             _ if !self.images && has_image(request) => "images",
             _ => return Ok(()),
         };

@@ -38,6 +38,8 @@ pub enum ResponseFormat {
     /// Free text.
     #[default]
     Text,
+    /// A JSON object. OpenAI's API wants the word "JSON" in the conversation too.
+    JsonObject,
     /// JSON that fits a schema.
     JsonSchema {
         /// The name of the schema.

@@ -66,7 +66,8 @@ enum Outcome {
 
 impl Default for ScriptedProvider {
     fn default() -> Self {
-        let capabilities = LlmCapabilities::new().with_tools().with_structured_output().with_embeddings();
+        let capabilities = LlmCapabilities::new().with_tools().with_structured_output();
+        let capabilities = capabilities.with_json_object().with_embeddings();
         Self { capabilities: capabilities.with_continuation(), shared: Arc::default() }
     }
 }

@@ -140,11 +140,14 @@ impl Fields {
     }
 
     fn format(&mut self, format: &ResponseFormat) {
-        let ResponseFormat::JsonSchema { name, schema } = format else {
-            return self.byte(0);
+        let (kind, name, schema) = match format {
+            ResponseFormat::Text => (0, "", ""),
+            ResponseFormat::JsonSchema { name, schema } => (1, name.as_str(), schema.as_str()),
+            ResponseFormat::JsonObject => (2, "", ""),
+            _ => (3, "", ""),
         };
-        self.byte(1);
+        self.byte(kind);
         self.bytes(name.as_bytes());
-        self.bytes(schema.as_str().as_bytes());
+        self.bytes(schema.as_bytes());
     }
 }

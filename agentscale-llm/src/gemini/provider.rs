@@ -129,7 +129,8 @@ impl GeminiProvider {
 #[async_trait]
 impl LlmProvider for GeminiProvider {
     fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities::new().with_tools().with_structured_output().with_embeddings().with_images()
+        let capabilities = LlmCapabilities::new().with_tools().with_structured_output().with_json_object();
+        capabilities.with_embeddings().with_images()
     }
 
     fn models(&self) -> Vec<ModelInfo> {

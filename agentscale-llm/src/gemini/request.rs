@@ -50,10 +50,12 @@ fn tool_config(request: &CompletionRequest) -> Option<wire::ToolConfig<'_>> {
 }
 
 fn config<'a>(request: &'a CompletionRequest, model: &str) -> wire::GenerationConfig<'a> {
-    let schema = match &request.response_format {
+    let (is_json, schema) = match &request.response_format {
         // The API refuses both; the call is the answer then.
-        ResponseFormat::JsonSchema { schema, .. } if !demands_tool(request) => Some(schema),
-        _ => None,
+        _ if demands_tool(request) => (false, None),
+        ResponseFormat::JsonSchema { schema, .. } => (true, Some(schema)),
+        ResponseFormat::JsonObject => (true, None),
+        _ => (false, None),
     };
     let thinking = |effort| family::thinking(model, effort, request.max_tokens);
     wire::GenerationConfig {
@@ -63,7 +65,7 @@ fn config<'a>(request: &'a CompletionRequest, model: &str) -> wire::GenerationCo
         stop_sequences: &request.stop,
         // The API takes 32 bits with a sign; those that are left of a longer seed are a seed too.
         seed: request.seed.map(|seed| (seed & 0x7FFF_FFFF) as i32),
-        response_mime_type: schema.is_some().then_some("application/json"),
+        response_mime_type: is_json.then_some("application/json"),
         response_json_schema: schema,
         thinking_config: request.reasoning_effort.and_then(thinking),
     }

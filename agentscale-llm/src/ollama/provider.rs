@@ -88,7 +88,7 @@ impl OllamaProvider {
 #[async_trait]
 impl LlmProvider for OllamaProvider {
     fn capabilities(&self) -> LlmCapabilities {
-        let capabilities = LlmCapabilities::new().with_tools().with_structured_output();
+        let capabilities = LlmCapabilities::new().with_tools().with_structured_output().with_json_object();
         capabilities.with_embeddings().with_images().with_continuation()
     }
 

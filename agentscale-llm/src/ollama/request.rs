@@ -23,15 +23,17 @@ pub(super) fn chat<'a>(
         (Some(_), _) | (None, ToolChoice::None) => &[],
         (None, _) => request.tools.as_slice(),
     };
-    let schema = match &request.response_format {
-        ResponseFormat::JsonSchema { schema, .. } => Some(schema),
+    let format = match &request.response_format {
+        _ if demanded.is_some() => demanded.map(|tool| wire::Format::Schema(&tool.parameters)),
+        ResponseFormat::JsonSchema { schema, .. } => Some(wire::Format::Schema(schema)),
+        ResponseFormat::JsonObject => Some(wire::Format::Named("json")),
         _ => None,
     };
     Ok(wire::ChatRequest {
         model,
         messages: conversation::messages(request, demanded)?,
         tools: offered.iter().map(tool).collect(),
-        format: demanded.map(|tool| &tool.parameters).or(schema),
+        format,
         think: request.reasoning_effort.map(|effort| think(effort, model)),
         options: wire::Options {
             num_ctx: config.context_window,

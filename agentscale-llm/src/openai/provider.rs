@@ -77,7 +77,7 @@ impl OpenAiProvider {
 #[async_trait]
 impl LlmProvider for OpenAiProvider {
     fn capabilities(&self) -> LlmCapabilities {
-        let capabilities = LlmCapabilities::new().with_tools().with_structured_output();
+        let capabilities = LlmCapabilities::new().with_tools().with_structured_output().with_json_object();
         let mut capabilities = capabilities.with_embeddings().with_images();
         capabilities.continuation = self.connection.fields.continues;
         capabilities

@@ -117,6 +117,7 @@ async fn whatever_could_change_the_answer_makes_another_request() {
         ask("q").with_tools(vec![tool("b")]),
         ask("q").with_tools(vec![tool("a")]).with_tool_choice(ToolChoice::Required),
         ask("q").with_response_format(format),
+        ask("q").with_response_format(ResponseFormat::JsonObject),
         ask("q").with_reasoning_effort(ReasoningEffort::Low),
         seeded,
         stopped,

@@ -89,6 +89,14 @@ async fn a_request_says_all_that_was_asked() {
 }
 
 #[tokio::test]
+async fn an_object_is_a_format_by_name() {
+    let server = Server::replying(Reply::json(200, ANSWER)).await;
+    let request = ask().with_response_format(ResponseFormat::JsonObject);
+    provider_at(&server).complete(request).await.unwrap();
+    assert_eq!(server.requests()[0].body["format"], "json");
+}
+
+#[tokio::test]
 async fn a_demanded_tool_gives_the_answer_its_form() {
     let lines = "{\"message\":{\"content\":\"{\\\"q\\\"\"}}\n{\"message\":{\"content\":\": 2}\"}}\n\
                  {\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\"}\n";

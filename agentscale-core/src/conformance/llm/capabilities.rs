@@ -5,7 +5,9 @@ use std::error::Error as _;
 
 use serde::de::IgnoredAny;
 
-use super::scene::{MARK, demanding_a_tool, demanding_json, find_tool, json, pixel, question};
+use super::scene::{
+    MARK, demanding_a_tool, demanding_an_object, demanding_json, find_tool, json, pixel, question,
+};
 use super::streams::events;
 use crate::llm::{
     CompletionEvent, CompletionRequest, Content, FinishReason, LlmProvider, Message, Role, ToolCall,
@@ -115,6 +117,17 @@ pub async fn a_schema_gives_json_or_is_unsupported<P: LlmProvider>(provider: &P)
     }
 }
 
+/// Where an object is asked for the answer is one; a provider that knows no such form says `unsupported`.
+pub async fn an_object_is_given_or_unsupported<P: LlmProvider>(provider: &P) {
+    let answer = provider.complete(demanding_an_object()).await;
+    if provider.capabilities().json_object {
+        let text = crate::Json::parse(answer.expect("an answer").text()).expect("json");
+        text.decode::<BTreeMap<String, IgnoredAny>>().expect("an object");
+    } else {
+        assert_eq!(answer.as_ref().map_err(Error::kind).err(), Some(ErrorKind::Unsupported), "{answer:?}");
+    }
+}
+
 /// An image is taken; a provider that cannot see refuses it as `unsupported`, never answers as if it had seen.
 pub async fn an_image_is_taken_or_unsupported<P: LlmProvider>(provider: &P) {
     let mut request = question();
@@ -130,7 +143,7 @@ pub async fn an_image_is_taken_or_unsupported<P: LlmProvider>(provider: &P) {
 /// Errors, with all that is behind them, hold nothing of the prompt.
 pub async fn no_error_shows_the_prompt<P: LlmProvider>(provider: &P) {
     let unknown_model = question().with_model("no-such-model-7Q");
-    for request in [demanding_a_tool(), demanding_json(), unknown_model] {
+    for request in [demanding_a_tool(), demanding_json(), demanding_an_object(), unknown_model] {
         if let Err(error) = provider.complete(request).await {
             let mut shown = format!("{error} {error:?}");
             let mut source = error.source();

@@ -33,6 +33,12 @@ pub(super) fn demanding_json() -> CompletionRequest {
     question().with_response_format(ResponseFormat::JsonSchema { name: "lease".to_owned(), schema })
 }
 
+pub(super) fn demanding_an_object() -> CompletionRequest {
+    let mut request = question().with_response_format(ResponseFormat::JsonObject);
+    request.messages.push(Message::user("Answer with a JSON object."));
+    request
+}
+
 /// One transparent pixel.
 pub(super) fn pixel() -> Image {
     const PNG: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\x0bIDATx\xdac`\x00\x02\x00\x00\x05\x00\x01\xe9\xfa\xdc\xd8\x00\x00\x00\x00IEND\xaeB`\x82";

@@ -13,7 +13,7 @@ pub(in crate::ollama) struct ChatRequest<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tools: Vec<Tool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) format: Option<&'a Json>,
+    pub(super) format: Option<Format<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::ollama) think: Option<Think>,
     pub(super) options: Options<'a>,
@@ -21,6 +21,13 @@ pub(in crate::ollama) struct ChatRequest<'a> {
     pub(super) keep_alive: Option<&'a str>,
     pub(super) truncate: bool,
     pub(super) stream: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Format<'a> {
+    Named(&'static str),
+    Schema(&'a Json),
 }
 
 #[derive(Debug, Serialize)]

@@ -148,11 +148,12 @@ fn tool_choice(request: &CompletionRequest) -> Option<wire::ToolChoice<'_>> {
 }
 
 fn response_format(format: &ResponseFormat) -> Option<wire::ResponseFormat<'_>> {
-    let ResponseFormat::JsonSchema { name, schema } = format else {
-        return None;
-    };
-    Some(wire::ResponseFormat {
-        kind: "json_schema",
-        json_schema: wire::JsonSchema { name, schema, strict: true },
-    })
+    match format {
+        ResponseFormat::JsonObject => Some(wire::ResponseFormat::JsonObject),
+        ResponseFormat::JsonSchema { name, schema } => {
+            let json_schema = wire::JsonSchema { name, schema, strict: true };
+            Some(wire::ResponseFormat::JsonSchema { json_schema })
+        }
+        _ => None,
+    }
 }

@@ -63,7 +63,8 @@ impl OpenAiResponsesProvider {
 #[async_trait]
 impl LlmProvider for OpenAiResponsesProvider {
     fn capabilities(&self) -> LlmCapabilities {
-        LlmCapabilities::new().with_tools().with_structured_output().with_embeddings().with_images()
+        let capabilities = LlmCapabilities::new().with_tools().with_structured_output().with_json_object();
+        capabilities.with_embeddings().with_images()
     }
 
     fn models(&self) -> Vec<ModelInfo> {

@@ -58,9 +58,12 @@ fn tool_choice(request: &CompletionRequest) -> Option<wire::ToolChoice<'_>> {
 }
 
 fn text(format: &ResponseFormat) -> Option<wire::TextOptions<'_>> {
-    let ResponseFormat::JsonSchema { name, schema } = format else {
-        return None;
+    let format = match format {
+        ResponseFormat::JsonObject => wire::TextFormat::JsonObject,
+        ResponseFormat::JsonSchema { name, schema } => {
+            wire::TextFormat::JsonSchema { name, schema, strict: true }
+        }
+        _ => return None,
     };
-    let format = wire::TextFormat { kind: "json_schema", name, schema, strict: true };
     Some(wire::TextOptions { format })
 }

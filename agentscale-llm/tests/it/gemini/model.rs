@@ -24,7 +24,7 @@ fn parts(body: &Value) -> Vec<Value> {
     if name.is_string() {
         return vec![json!({"functionCall": {"name": name, "args": {"words": "lease"}}})];
     }
-    match body["generationConfig"]["responseJsonSchema"].is_object() {
+    match body["generationConfig"]["responseMimeType"] == "application/json" {
         true => vec![json!({"text": "{\"seconds\""}), json!({"text": ":10}"})],
         false => vec![json!({"text": "It lasts "}), json!({"text": "ten seconds."})],
     }

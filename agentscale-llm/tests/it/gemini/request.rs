@@ -127,6 +127,14 @@ async fn a_schema_is_told_unless_a_tool_is_demanded() {
 }
 
 #[tokio::test]
+async fn an_object_is_a_type_without_a_schema() {
+    let request = || ask().with_tools(vec![find()]).with_response_format(ResponseFormat::JsonObject);
+    assert_eq!(sent(request()).await["generationConfig"], json!({"responseMimeType": "application/json"}));
+    let demanding = sent(request().with_tool_choice(ToolChoice::Required)).await;
+    assert_eq!(demanding.get("generationConfig"), None);
+}
+
+#[tokio::test]
 async fn an_effort_is_a_budget_or_a_level_as_the_model_takes_it() {
     use ReasoningEffort::{High, Low, Medium, Minimal};
     let budget = |tokens: u32| json!({"thinkingBudget": tokens, "includeThoughts": true});

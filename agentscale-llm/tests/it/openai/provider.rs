@@ -64,6 +64,14 @@ async fn a_request_says_all_that_was_asked() {
 }
 
 #[tokio::test]
+async fn an_object_is_asked_for_by_its_type() {
+    let server = Server::replying(Reply::json(200, ANSWER)).await;
+    let request = ask().with_response_format(ResponseFormat::JsonObject);
+    provider_at(&server).complete(request).await.unwrap();
+    assert_eq!(server.requests()[0].body["response_format"], json!({"type": "json_object"}));
+}
+
+#[tokio::test]
 async fn an_answer_is_read_and_the_connection_used_again() {
     let server = Server::replying(Reply::json(200, ANSWER)).await;
     let provider = provider_at(&server);

@@ -74,6 +74,13 @@ async fn a_request_says_all_that_was_asked() {
 }
 
 #[tokio::test]
+async fn an_object_is_asked_for_by_its_type() {
+    let server = Server::replying(Reply::json(200, CALL)).await;
+    provider_at(&server).complete(ask().with_response_format(ResponseFormat::JsonObject)).await.unwrap();
+    assert_eq!(server.requests()[0].body["text"], json!({"format": {"type": "json_object"}}));
+}
+
+#[tokio::test]
 async fn thoughts_and_calls_go_back_as_they_came() {
     let server = Server::replying(Reply::json(200, CALL)).await;
     let provider = provider_at(&server);

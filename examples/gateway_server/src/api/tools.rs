@@ -53,10 +53,8 @@ pub(crate) fn format(
             Ok(ResponseFormat::JsonSchema { name, schema })
         }
         ("json_schema", _) => Err(ApiError::missing(param)),
-        ("json_object", _) => {
-            Err(ApiError::unsupported(param, "Not every provider has json_object. Use json_schema."))
-        }
-        _ => Err(ApiError::invalid_param(param, "Supported are text and json_schema.")),
+        ("json_object", _) => Ok(ResponseFormat::JsonObject),
+        _ => Err(ApiError::invalid_param(param, "Supported are text, json_object and json_schema.")),
     }
 }
 

@@ -110,7 +110,13 @@ async fn what_the_model_cannot_do_is_refused_and_not_half_done() {
     let server = Server::start("");
     let schema = json!({"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}});
     let image = json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://host/i.png"}}]}]);
-    for fields in [json!({"n": 2}), json!({"response_format": schema}), json!({"messages": image})] {
+    let object = json!({"type": "json_object"});
+    for fields in [
+        json!({"n": 2}),
+        json!({"response_format": schema}),
+        json!({"response_format": object}),
+        json!({"messages": image}),
+    ] {
         let (status, body) = post(&server, "/v1/chat/completions", &hello_with(&fields)).await;
         assert_eq!((status, &body["error"]["code"]), (400, &json!("unsupported_value")), "{fields}");
     }

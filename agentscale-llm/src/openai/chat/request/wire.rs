@@ -126,10 +126,10 @@ pub(crate) struct FunctionName<'a> {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct ResponseFormat<'a> {
-    #[serde(rename = "type")]
-    pub(crate) kind: &'static str,
-    pub(crate) json_schema: JsonSchema<'a>,
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum ResponseFormat<'a> {
+    JsonObject,
+    JsonSchema { json_schema: JsonSchema<'a> },
 }
 
 #[derive(Debug, Serialize)]

@@ -104,10 +104,8 @@ pub(super) struct TextOptions<'a> {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct TextFormat<'a> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) name: &'a str,
-    pub(super) schema: &'a Json,
-    pub(super) strict: bool,
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum TextFormat<'a> {
+    JsonObject,
+    JsonSchema { name: &'a str, schema: &'a Json, strict: bool },
 }

@@ -193,6 +193,13 @@ mod tests {
     }
 
     #[test]
+    fn an_object_may_be_asked_for_without_a_schema() {
+        let asked = r#""messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_object"}"#;
+        let request = read(&format!(r#"{{"model":"m",{asked}}}"#)).into_request().unwrap();
+        assert_eq!(request.response_format, ResponseFormat::JsonObject);
+    }
+
+    #[test]
     fn a_session_is_the_cache_key_before_the_user() {
         let request = read(r#"{"model":"m","user":"u","prompt_cache_key":"k"}"#);
         assert_eq!(request.sessions().into_iter().flatten().next(), Some("k"));
@@ -209,7 +216,7 @@ mod tests {
             (r#""top_p":0"#, "top_p"),
             (r#""max_tokens":0"#, "max_tokens"),
             (r#""reasoning_effort":"much""#, "reasoning_effort"),
-            (r#""response_format":{"type":"json_object"}"#, "response_format"),
+            (r#""response_format":{"type":"yaml"}"#, "response_format"),
             (r#""response_format":{"type":"json_schema"}"#, "response_format"),
             (r#""tools":[{"type":"custom"}]"#, "tools[0]"),
             (r#""tool_choice":"sometimes""#, "tool_choice"),

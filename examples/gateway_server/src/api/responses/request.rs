@@ -223,6 +223,12 @@ mod tests {
     }
 
     #[test]
+    fn an_object_may_be_asked_for_without_a_schema() {
+        let request = from(r#"{"model":"m","input":"hi","text":{"format":{"type":"json_object"}}}"#);
+        assert_eq!(request.into_request().unwrap().response_format, ResponseFormat::JsonObject);
+    }
+
+    #[test]
     fn what_cannot_be_answered_is_refused_by_name() {
         for (field, param) in [
             (r#""previous_response_id":"resp_1""#, "previous_response_id"),
@@ -230,7 +236,7 @@ mod tests {
             (r#""tools":[{"type":"web_search"}]"#, "tools[0]"),
             (r#""tools":7"#, "tools"),
             (r#""tool_choice":"sometimes""#, "tool_choice"),
-            (r#""text":{"format":{"type":"json_object"}}"#, "text.format"),
+            (r#""text":{"format":{"type":"yaml"}}"#, "text.format"),
             (r#""reasoning":{"effort":"much"}"#, "reasoning.effort"),
             (r#""max_output_tokens":0"#, "max_output_tokens"),
         ] {
