@@ -24,9 +24,10 @@ pub(super) async fn apply(writer: &mut CheckpointWriter, request: Request, segme
         Request::Attempt(id) => attempt(&mut writer.connection, id).await.map(Ok),
         Request::Bury(letter) => bury(&mut writer.connection, *letter).await.map(Ok),
         Request::Redrive(ids) => {
-            // A sender may get a thread, with a number that nobody else may take.
-            writer.tips.forget_all();
-            redrive(&mut writer.connection, ids).await.map(Ok)
+            let entries = redrive(&mut writer.connection, ids).await?;
+            let senders = entries.iter().map(|entry| &entry.from);
+            writer.tips.read_new(&mut writer.connection, senders).await?;
+            Ok(Ok(Reply::Redriven(entries)))
         }
         Request::Fork(fork) => start_fork(writer, *fork, segment).await,
         Request::Delete(request) => delete(writer, *request, segment).await,
@@ -80,7 +81,7 @@ async fn bury(connection: &mut SqliteConnection, letter: DeadLetter) -> Result<R
 }
 
 /// The sender gets a thread where it has none, so that the outbox can name it.
-async fn redrive(connection: &mut SqliteConnection, ids: Vec<MessageId>) -> Result<Reply> {
+async fn redrive(connection: &mut SqliteConnection, ids: Vec<MessageId>) -> Result<Vec<OutboxEntry>> {
     let failed = || map_error("redrive messages");
     let mut entries = Vec::new();
     for id in ids {
@@ -119,7 +120,7 @@ async fn redrive(connection: &mut SqliteConnection, ids: Vec<MessageId>) -> Resu
         .map_err(failed())?;
         entries.push(OutboxEntry::new(from, OutboxMessage { id, message: message.into() }, 0));
     }
-    Ok(Reply::Redriven(entries))
+    Ok(entries)
 }
 
 /// The fork's first checkpoint writes nothing and shares the deltas of its source, whose bytes its chain goes on

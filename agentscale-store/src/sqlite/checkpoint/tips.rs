@@ -81,6 +81,30 @@ impl Tips {
         if self.known.len() >= self.most {
             self.known.clear();
         }
+        self.read_unknown(connection, threads).await
+    }
+
+    /// Reads those that may exist only now, within a batch: the others are needed by the operations behind, and a number
+    /// that was set aside may be taken.
+    pub(super) async fn read_new<'a>(
+        &mut self,
+        connection: &mut SqliteConnection,
+        threads: impl Iterator<Item = &'a AgentId> + Clone,
+    ) -> Result<()> {
+        self.next_id = None;
+        for thread in threads.clone() {
+            if self.tip(thread).is_none() {
+                self.known.remove(thread);
+            }
+        }
+        self.read_unknown(connection, threads).await
+    }
+
+    async fn read_unknown<'a>(
+        &mut self,
+        connection: &mut SqliteConnection,
+        threads: impl Iterator<Item = &'a AgentId> + Clone,
+    ) -> Result<()> {
         let unknown: Vec<&AgentId> = threads.filter(|thread| !self.known.contains_key(*thread)).collect();
         if unknown.is_empty() {
             return Ok(());
