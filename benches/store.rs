@@ -210,29 +210,9 @@ async fn commits(
     time: Duration,
 ) -> Result<(f64, f64), Failure> {
     let store = SqliteCheckpointStore::open(path).await?;
-    let mut owners = Vec::with_capacity(writers);
-    for number in 0..writers {
-        owners.push(first(&store, number, level).await?);
-    }
+    let owners = owners(&store, writers, level, ROW_BYTES).await?;
     let before = store.stats();
-    let start = Instant::now();
-    let agents: Vec<_> = owners
-        .into_iter()
-        .map(|mut commit| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                while start.elapsed() < time {
-                    commit = next(commit);
-                    store.commit(commit.clone()).await?;
-                }
-                Ok::<_, agentscale_core::Error>(())
-            })
-        })
-        .collect();
-    for agent in agents {
-        agent.await??;
-    }
-    let elapsed = start.elapsed().as_secs_f64();
+    let elapsed = commit_again(&store, owners, time).await?;
     let after = store.stats();
     store.close().await?;
     let commits = (after.commits - before.commits) as f64;
@@ -244,7 +224,7 @@ async fn buffered(path: &Path, agents: usize) -> Result<Waited, Failure> {
     let store = SqliteCheckpointStore::open(path).await?;
     let mut tasks = Vec::with_capacity(agents);
     for number in 0..agents {
-        let mut commit = first(&store, number, Durability::Buffered).await?;
+        let mut commit = first(&store, number, Durability::Buffered, ROW_BYTES).await?;
         let store = store.clone();
         tasks.push(tokio::spawn(async move {
             let mut micros = Vec::with_capacity(COMMITS / agents);
@@ -269,12 +249,57 @@ async fn buffered(path: &Path, agents: usize) -> Result<Waited, Failure> {
     Ok(Waited { p50: micros[micros.len() / 2], p99: micros[micros.len() * 99 / 100] })
 }
 
-async fn first(store: &SqliteCheckpointStore, number: usize, level: Durability) -> Result<Commit, Failure> {
+/// The first commits of so many agents, with states of so many bytes.
+async fn owners(
+    store: &impl CheckpointStore,
+    agents: usize,
+    level: Durability,
+    bytes: usize,
+) -> Result<Vec<Commit>, Failure> {
+    let mut owners = Vec::with_capacity(agents);
+    for number in 0..agents {
+        owners.push(first(store, number, level, bytes).await?);
+    }
+    Ok(owners)
+}
+
+/// Each commits again as soon as it is answered; gives the seconds that it took.
+async fn commit_again(
+    store: &(impl CheckpointStore + Clone),
+    owners: Vec<Commit>,
+    time: Duration,
+) -> Result<f64, Failure> {
+    let start = Instant::now();
+    let agents: Vec<_> = owners
+        .into_iter()
+        .map(|mut commit| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                while start.elapsed() < time {
+                    commit = next(commit);
+                    store.commit(commit.clone()).await?;
+                }
+                Ok::<_, agentscale_core::Error>(())
+            })
+        })
+        .collect();
+    for agent in agents {
+        agent.await??;
+    }
+    Ok(start.elapsed().as_secs_f64())
+}
+
+async fn first(
+    store: &impl CheckpointStore,
+    number: usize,
+    level: Durability,
+    bytes: usize,
+) -> Result<Commit, Failure> {
     let thread = AgentId::new(&Tenant::new("acme")?, "bench", &format!("agent-{number}"))?;
     let claim = store.claim(ClaimRequest::new(thread.clone())).await?;
     let mut commit = Commit::new(new_id(), thread, claim.epoch, Version(0), StateHeader::json(1));
     commit.level = level;
-    commit.fields.push(FieldWrite::Replace { name: "notes".into(), value: vec![b'x'; ROW_BYTES].into() });
+    commit.fields.push(FieldWrite::Replace { name: "notes".into(), value: vec![b'x'; bytes].into() });
     store.commit(commit.clone()).await?;
     Ok(commit)
 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use agentscale_core::checkpoint::{ClaimRequest, Commit, Durability, FieldWrite, StateHeader, Version};
+use agentscale_core::checkpoint::Durability;
 use agentscale_core::time::SystemClock;
-use agentscale_core::{AgentId, CheckpointStore, MessageId, Tenant};
+use agentscale_core::{CheckpointStore, MessageId};
 use agentscale_store::{PostgresCheckpointConfig, PostgresCheckpointStore};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{Failure, new_id, next};
+use crate::{Failure, commit_again, first, new_id, next, owners};
 
 const DIRECT: &str = "AGENTSCALE_TEST_POSTGRES_URL";
 const POOLED: &str = "AGENTSCALE_TEST_PGBOUNCER_URL";
@@ -154,43 +154,13 @@ async fn by_hand(url: &str, schema: &str, connections: usize, time: Duration) ->
 /// Commits a second of agents that each wait for their own, and commits for each statement.
 async fn commits(url: &str, schema: &str, time: Duration) -> Result<(f64, f64), Failure> {
     let store = open(url, schema).await?;
-    let mut commits = Vec::with_capacity(AGENTS);
-    for number in 0..AGENTS {
-        commits.push(first(&store, number).await?);
-    }
+    let owners = owners(&store, AGENTS, Durability::Disk, ROW_BYTES).await?;
     let before = store.stats();
-    let start = Instant::now();
-    let agents: Vec<_> = commits
-        .into_iter()
-        .map(|mut commit| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                while start.elapsed() < time {
-                    commit = next(commit);
-                    store.commit(commit.clone()).await?;
-                }
-                Ok::<_, agentscale_core::Error>(())
-            })
-        })
-        .collect();
-    for agent in agents {
-        agent.await??;
-    }
-    let elapsed = start.elapsed().as_secs_f64();
+    let elapsed = commit_again(&store, owners, time).await?;
     let after = store.stats();
     store.close().await?;
     let commits = (after.commits - before.commits) as f64;
     Ok((commits / elapsed, commits / (after.batches - before.batches) as f64))
-}
-
-async fn first(store: &PostgresCheckpointStore, number: usize) -> Result<Commit, Failure> {
-    let thread = AgentId::new(&Tenant::new("acme")?, "bench", &format!("agent-{number}"))?;
-    let claim = store.claim(ClaimRequest::new(thread.clone())).await?;
-    let mut commit = Commit::new(new_id(), thread, claim.epoch, Version(0), StateHeader::json(1));
-    commit.level = Durability::Disk;
-    commit.fields.push(FieldWrite::Replace { name: "notes".into(), value: vec![b'x'; ROW_BYTES].into() });
-    store.commit(commit.clone()).await?;
-    Ok(commit)
 }
 
 /// Round trips of one commit, counted between the store and its server: how often the store waits for an answer.
@@ -204,7 +174,7 @@ async fn trips(url: &str) -> Result<f64, Failure> {
     let task = tokio::spawn(serve(relay, server, counted.clone()));
     let schema = format!("bench_{}", MessageId::new(1).as_uuid().simple());
     let store = open(&redirect(url, &options, address), &schema).await?;
-    let mut commit = first(&store, 0).await?;
+    let mut commit = first(&store, 0, Durability::Disk, ROW_BYTES).await?;
     let before = counted.load(Ordering::Relaxed);
     for _ in 0..COMMITS {
         commit = next(commit);
