@@ -5,7 +5,9 @@ use std::io::Write;
 use std::path::Path;
 
 use agentscale_core::{Error, ErrorKind, Result};
-use heed::{BytesDecode, BytesEncode, CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, WithoutTls};
+use heed::{
+    BytesDecode, BytesEncode, CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RwTxn, WithoutTls,
+};
 
 use super::error::native;
 
@@ -42,8 +44,7 @@ fn allocate_lock(dir: &Path) -> std::io::Result<()> {
 
 /// A file that was cut short would end the process at the first access to a page that it lacks.
 fn check_length(env: &LmdbEnv) -> Result<()> {
-    let page = u64::from(env.unnamed_database_stat().page_size);
-    let needed = (env.info().last_page_number as u64 + 1) * page;
+    let needed = length_needed(env);
     let length = env.real_disk_size().map_err(|error| native("open vector index", error))?;
     if length < needed {
         return Err(Error::new(ErrorKind::Corrupt, "open vector index")
@@ -54,9 +55,37 @@ fn check_length(env: &LmdbEnv) -> Result<()> {
     Ok(())
 }
 
+/// The length of a file that has all pages of the last commit.
+fn length_needed(env: &LmdbEnv) -> u64 {
+    (env.info().last_page_number as u64 + 1) * u64::from(env.unnamed_database_stat().page_size)
+}
+
+/// Begins to write.
+///
+/// LMDB never writes a page that one transaction took and freed again, so that its own file may end before
+/// the last page of a commit. The room ahead, a hole, keeps such a file apart from one that was cut short.
+pub(super) fn write_txn(env: &LmdbEnv) -> heed::Result<RwTxn<'_>> {
+    const AHEAD: u64 = 1 << 20;
+    let txn = env.write_txn()?;
+    let needed = length_needed(env);
+    if env.real_disk_size()? < needed + AHEAD {
+        env.try_clone_inner_file()?.set_len(needed + 2 * AHEAD)?;
+    }
+    Ok(txn)
+}
+
+/// Commits, and begins the room ahead anew where the transaction took more than all of it.
+pub(super) fn commit(env: &LmdbEnv, txn: RwTxn<'_>) -> heed::Result<()> {
+    txn.commit()?;
+    if env.real_disk_size()? < length_needed(env) {
+        write_txn(env)?.abort();
+    }
+    Ok(())
+}
+
 /// Makes the named table where it is missing.
 pub(super) fn create<K: 'static, V: 'static>(env: &LmdbEnv, name: &str) -> heed::Result<()> {
-    let txn = env.write_txn()?;
+    let txn = write_txn(env)?;
     env.create_databases_and_commit(txn, |opener, txn| {
         opener.create_database::<K, V>(txn, Some(name)).map(CommitOrAbort::<_, ()>::Commit)
     })

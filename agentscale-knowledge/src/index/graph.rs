@@ -71,7 +71,7 @@ impl Graph {
         let failed = |error: hannoy::Error| graph_error("build graph", error);
         let table: Graphs<'_> =
             env::table(&self.env, GRAPHS).map_err(|error| native("build graph", error))?;
-        let mut txn = self.env.write_txn().map_err(|error| native("build graph", error))?;
+        let mut txn = env::write_txn(&self.env).map_err(|error| native("build graph", error))?;
         let writer = Writer::<Cosine>::new(table, number, self.config.dimensions);
         for item in &merge.dead {
             writer.del_item(&mut txn, item).map_err(failed)?;
@@ -97,7 +97,7 @@ impl Graph {
                 builder.force_rebuild::<LINKS, LINKS_AT_BASE>(&mut txn).map_err(failed)?;
             }
         }
-        txn.commit().map_err(|error| native("build graph", error))
+        env::commit(&self.env, txn).map_err(|error| native("build graph", error))
     }
 
     /// Offers the nearest items of graph `number` that are allowed and not dead.

@@ -57,9 +57,9 @@ impl Pending {
         work: impl FnOnce(Tables<'_>, &mut RwTxn<'_>) -> Result<T>,
     ) -> Result<T> {
         let tables = self.tables().map_err(|error| native(operation, error))?;
-        let mut txn = self.env.write_txn().map_err(|error| native(operation, error))?;
+        let mut txn = env::write_txn(&self.env).map_err(|error| native(operation, error))?;
         let value = work(tables, &mut txn)?;
-        txn.commit().map_err(|error| native(operation, error))?;
+        env::commit(&self.env, txn).map_err(|error| native(operation, error))?;
         Ok(value)
     }
 
