@@ -1,9 +1,10 @@
 //! What a provider's client and the gateway add to a bare `reqwest` call, at the simulator of model APIs.
 //!
-//! `cargo bench --bench llm [-- SECONDS ROUNDS]`. The simulator runs as a process of its own on loopback, with one
+//! `cargo bench --bench llm [-- SECONDS ROUNDS TABLE]`, of which the table is one of `added`, `throughput`,
+//! `first-token`, `frames`; without it, all. The simulator runs as a process of its own on loopback, with one
 //! thread a core; so many callers post the same short conversation for so long. *bare* posts bytes that were encoded
 //! before and reads bytes that nobody decodes; *client* is `OpenAiProvider`; *gateway* is a `Gateway` over one key of it.
-//! They take turns within each round, on the same runtime.
+//! They take turns within each round, on the same runtime; each caller is a task of it, as an agent's turn is.
 //!
 //! *Added*: what a call takes longer. Where many call, the simulator waits before it answers, so that the two cores have
 //! time left: of callers who fill them each would wait for the work of all others. *Throughput* is with cores that are
@@ -12,9 +13,9 @@
 //! bare `reqwest`'s until the first bytes that hold one. *Frames*: long streams as fast as they come, and what this process
 //! worked for each of their frames.
 
-use std::future::Future;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agentscale_core::LlmProvider;
@@ -22,6 +23,7 @@ use agentscale_core::llm::{CompletionEvent, CompletionRequest, Message};
 use agentscale_llm::OpenAiProvider;
 use agentscale_llm::gateway::{Gateway, GatewayModel, KeyLimits, KeyPool, ProviderKey};
 use agentscale_llm::openai::OpenAiConfig;
+use futures::future::BoxFuture;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -40,11 +42,24 @@ fn main() -> Result<(), Failure> {
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
     let seconds: f64 = args.next().map_or(Ok(2.0), |arg| arg.parse())?;
     let rounds: usize = args.next().map_or(Ok(5), |arg| arg.parse())?;
+    let table = args.next();
+    let wanted = |name: &str| table.as_deref().is_none_or(|table| table == name);
+    let time = Duration::from_secs_f64(seconds);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        added(Duration::from_secs_f64(seconds), rounds).await?;
-        first_token(200).await?;
-        frames(rounds * 40).await
+        if wanted("added") {
+            added(time, rounds).await?;
+        }
+        if wanted("throughput") {
+            throughput(time, rounds).await?;
+        }
+        if wanted("first-token") {
+            first_token(200).await?;
+        }
+        if wanted("frames") {
+            frames(rounds * 40).await?;
+        }
+        Ok(())
     })
 }
 
@@ -74,6 +89,10 @@ async fn added(time: Duration, rounds: usize) -> Result<(), Failure> {
         let all = measure(callers, wait, time, rounds).await?;
         print_added(callers, &all);
     }
+    Ok(())
+}
+
+async fn throughput(time: Duration, rounds: usize) -> Result<(), Failure> {
     println!("\n| callers | way | calls/s | beside bare |\n|---|---|---|---|");
     let all = measure(THROUGHPUT_CALLERS, 0, time, rounds).await?;
     print_throughput(THROUGHPUT_CALLERS, time, &all);
@@ -90,13 +109,13 @@ async fn measure(
     let script =
         format!(r#"{{"latency": {{"first_token_ms": {wait_ms}, "tokens_per_second": 0, "jitter": 0}}}}"#);
     let simulator = Simulator::start(&script)?;
-    let ways = Ways::new(&simulator.url)?;
+    let ways = Arc::new(Ways::new(&simulator.url)?);
     let mut all: [Vec<Latencies>; 3] = Default::default();
     for round in 0..=rounds {
         let measured = [
-            load(callers, time, || ways.bare.complete()).await?,
-            load(callers, time, || client(&ways.client)).await?,
-            load(callers, time, || client(&ways.gateway)).await?,
+            load(callers, time, &ways, |ways| Box::pin(ways.bare.complete())).await?,
+            load(callers, time, &ways, |ways| Box::pin(client(&ways.client))).await?,
+            load(callers, time, &ways, |ways| Box::pin(client(&ways.gateway))).await?,
         ];
         // The first round warms up.
         for (way, latencies) in all.iter_mut().zip(measured).filter(|_| round > 0) {
@@ -197,22 +216,29 @@ fn worked() -> Result<Duration, Failure> {
 }
 
 /// So many callers, each asking again as soon as it is answered.
-async fn load<F>(callers: usize, time: Duration, ask: impl Fn() -> F) -> Result<Latencies, Failure>
-where
-    F: Future<Output = Result<(), Failure>>,
-{
+async fn load(
+    callers: usize,
+    time: Duration,
+    ways: &Arc<Ways>,
+    ask: fn(&Ways) -> BoxFuture<'_, Result<(), Failure>>,
+) -> Result<Latencies, Failure> {
     let until = Instant::now() + time;
-    let callers = (0..callers).map(|_| async {
-        let mut latencies = Vec::new();
-        while Instant::now() < until {
-            let start = Instant::now();
-            ask().await?;
-            latencies.push(start.elapsed().as_secs_f64());
-        }
-        Ok::<_, Failure>(latencies)
+    let callers = (0..callers).map(|_| {
+        let ways = ways.clone();
+        tokio::spawn(async move {
+            let mut latencies = Vec::new();
+            while Instant::now() < until {
+                let start = Instant::now();
+                ask(&ways).await?;
+                latencies.push(start.elapsed().as_secs_f64());
+            }
+            Ok::<_, Failure>(latencies)
+        })
     });
-    let all = futures::future::try_join_all(callers).await?;
-    let mut latencies: Latencies = all.into_iter().flatten().collect();
+    let mut latencies = Latencies::new();
+    for caller in callers.collect::<Vec<_>>() {
+        latencies.append(&mut caller.await??);
+    }
     latencies.sort_by(f64::total_cmp);
     Ok(latencies)
 }
