@@ -1,5 +1,6 @@
 //! OpenAI's API, as its servers speak it: <https://platform.openai.com/docs/api-reference>.
 
+pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod call_id;
 pub(crate) mod chat;

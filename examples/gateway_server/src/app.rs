@@ -4,6 +4,7 @@ use agentscale::core::{BudgetLedger, Result};
 use agentscale::llm::config::ConfiguredGateway;
 use agentscale::llm::gateway::Gateway;
 
+use crate::api::body::Room;
 use crate::auth::Keys;
 use crate::config::ServerConfig;
 use crate::gateway::Served;
@@ -18,6 +19,7 @@ pub(crate) struct App {
     pub(crate) registry: Metrics,
     pub(crate) metrics: ServerMetrics,
     pub(crate) drain: Drain,
+    pub(crate) bodies: Room,
     pub(crate) clock: SystemClock,
     /// Seconds since the Unix epoch: when models are said to have been made.
     pub(crate) started: u64,
@@ -28,7 +30,6 @@ impl App {
     /// # Errors
     /// `invalid_input` for a configuration that cannot work.
     pub(crate) async fn new(config: ServerConfig) -> Result<Self> {
-        config.limits.check()?;
         let (registry, clock) = (Metrics::new(), SystemClock::new());
         Ok(Self {
             keys: Keys::new(&config.keys)?,
@@ -36,6 +37,7 @@ impl App {
             metrics: ServerMetrics::new(&registry)?,
             registry,
             drain: Drain::new(),
+            bodies: Room::new(config.limits.max_bodies_bytes),
             started: clock.unix_micros() / 1_000_000,
             clock,
             config,
@@ -53,7 +55,15 @@ impl App {
     }
 
     pub(crate) fn ledger(&self) -> &dyn BudgetLedger {
-        &*self.served.ledger
+        &self.served.ledger
+    }
+
+    /// Takes what the gateway's file says now.
+    ///
+    /// # Errors
+    /// For one that cannot be used; then nothing has changed, and the log knows.
+    pub(crate) async fn reload_gateway(&self) -> Result<()> {
+        self.served.reload().await
     }
 
     /// Settles what is still to settle; no calls come behind it.
@@ -62,6 +72,14 @@ impl App {
     /// Those of the ledger.
     pub(crate) async fn close(&self) -> Result<()> {
         self.served.close().await
+    }
+
+    /// Tells the log what could not be settled; gives how many records of usage these are.
+    ///
+    /// # Errors
+    /// That it could not be found out.
+    pub(crate) async fn give_up(&self) -> Result<usize> {
+        self.served.give_up().await
     }
 
     /// Seconds since the Unix epoch.

@@ -31,10 +31,10 @@ pub(crate) async fn authenticate(
         return Err(ApiError::no_key());
     };
     let principal = app.keys.find(key).ok_or_else(ApiError::wrong_key)?;
-    request.extensions_mut().insert(Arc::clone(principal));
+    request.extensions_mut().insert(Arc::clone(&principal));
     let mut response = next.run(request).await;
     // For the log.
-    response.extensions_mut().insert(Arc::clone(principal));
+    response.extensions_mut().insert(principal);
     Ok(response)
 }
 

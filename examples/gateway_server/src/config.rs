@@ -1,20 +1,22 @@
 //! What the server is told. Times are in milliseconds, sizes in bytes.
 
+mod file;
 mod limits;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use agentscale::core::{Account, Error, ErrorKind, Priority, Result, Tenant};
+use agentscale::core::{Account, Error, Priority, Result, Tenant};
 use serde::Deserialize;
 
+pub(crate) use file::ConfigFile;
 pub(crate) use limits::Limits;
 
 use crate::auth::KeyHash;
 
 /// The whole configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ServerConfig {
     /// Where to listen; `127.0.0.1:8080`.
@@ -24,7 +26,9 @@ pub(crate) struct ServerConfig {
     pub(crate) drain_delay_ms: u64,
     /// How long open answers may take behind that; 30,000.
     pub(crate) drain_timeout_ms: u64,
-    /// What one client may take.
+    /// How long the ledger may then take to write what was used; what it did not write by then goes to the log; 5,000.
+    pub(crate) settle_timeout_ms: u64,
+    /// What clients may take.
     pub(crate) limits: Limits,
     /// Who may call.
     pub(crate) keys: Vec<KeyConfig>,
@@ -35,7 +39,7 @@ pub(crate) struct ServerConfig {
 }
 
 /// One API key, and who calls with it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyConfig {
     /// Its name in logs.
@@ -61,6 +65,7 @@ impl Default for ServerConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             drain_delay_ms: 0,
             drain_timeout_ms: 30_000,
+            settle_timeout_ms: 5_000,
             limits: Limits::default(),
             keys: Vec::new(),
             gateway: None,
@@ -70,21 +75,16 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// Reads a file of TOML.
-    ///
-    /// # Errors
-    /// `invalid_input` for a file that cannot be read or understood, or that names no gateway.
-    pub(crate) fn read(file: &Path) -> Result<Self> {
-        let unusable = || {
-            Error::new(ErrorKind::InvalidInput, "read the configuration").with_context("file", file.display())
-        };
-        let text = std::fs::read_to_string(file).map_err(|error| unusable().with_source(error))?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| wrong(&text, &error, unusable()))?;
+    /// What a file says.
+    fn parse(file: &Path, text: &str) -> Result<Self> {
+        let unusable = || file::unusable(file);
+        let mut config: Self = toml::from_str(text).map_err(|error| wrong(text, &error, unusable()))?;
         let Some(gateway) = config.gateway else {
             return Err(unusable().with_context("field", "gateway").with_context("reason", "not given"));
         };
         config.gateway = Some(file.with_file_name(gateway));
         config.ledger = config.ledger.map(|ledger| file.with_file_name(ledger));
+        config.limits.check()?;
         Ok(config)
     }
 
@@ -94,6 +94,10 @@ impl ServerConfig {
 
     pub(crate) fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
+    }
+
+    pub(crate) fn settle_timeout(&self) -> Duration {
+        Duration::from_millis(self.settle_timeout_ms)
     }
 }
 

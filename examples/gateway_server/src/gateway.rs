@@ -3,25 +3,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use agentscale::core::Result;
 use agentscale::core::metrics::Metrics;
-use agentscale::core::{BudgetLedger, Result};
 use agentscale::llm::budget::InMemoryBudgetLedger;
 use agentscale::llm::config::{ConfiguredGateway, GatewayFile, GatewayParts, Watch};
 use agentscale::store::SqliteBudgetLedger;
 
 use crate::config::ServerConfig;
 use crate::demo;
+use crate::ledger::LoggedLedger;
 
 /// A gateway, and what belongs to it.
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) gateway: ConfiguredGateway,
     /// What its budgets are kept in, and what was used.
-    pub(crate) ledger: Arc<dyn BudgetLedger>,
+    pub(crate) ledger: LoggedLedger,
     /// The ledger's file, where it has one.
-    file: Option<SqliteBudgetLedger>,
-    /// Takes what the gateway's file says anew.
-    _watch: Option<Watch>,
+    ledger_file: Option<SqliteBudgetLedger>,
+    /// Where the gateway stands, where it is no demo; and what takes it anew.
+    file: Option<(GatewayFile, Watch)>,
 }
 
 impl Served {
@@ -30,16 +31,28 @@ impl Served {
     /// # Errors
     /// Those of [`SqliteBudgetLedger::open`] and [`GatewayFile::open`].
     pub(crate) async fn open(config: &ServerConfig, registry: &Metrics) -> Result<Self> {
-        let (ledger, file) = open_ledger(config.ledger.as_deref()).await?;
-        let parts = GatewayParts::new().with_metrics(registry.clone()).with_ledger(Arc::clone(&ledger));
-        let (gateway, watch) = match &config.gateway {
+        let (ledger, ledger_file) = open_ledger(config.ledger.as_deref()).await?;
+        let parts = GatewayParts::new().with_metrics(registry.clone()).with_ledger(Arc::new(ledger.clone()));
+        let (gateway, file) = match &config.gateway {
             Some(file) => {
                 let file = GatewayFile::open(file, parts).await?;
-                (file.gateway().clone(), Some(file.watch()))
+                let watch = file.watch();
+                (file.gateway().clone(), Some((file, watch)))
             }
             None => (ConfiguredGateway::new(demo::gateway()?, parts).await?, None),
         };
-        Ok(Self { gateway, ledger, file, _watch: watch })
+        Ok(Self { gateway, ledger, ledger_file, file })
+    }
+
+    /// Takes what the gateway's file says now.
+    ///
+    /// # Errors
+    /// Those of [`GatewayFile::reload`]; then nothing has changed.
+    pub(crate) async fn reload(&self) -> Result<()> {
+        match &self.file {
+            Some((file, _)) => file.reload().await,
+            None => Ok(()),
+        }
     }
 
     /// Settles the budgets and closes their file.
@@ -47,20 +60,31 @@ impl Served {
     /// # Errors
     /// Those of the ledger.
     pub(crate) async fn close(&self) -> Result<()> {
-        let settled = self.gateway.gateway().close().await;
-        match &self.file {
-            Some(file) => settled.and(file.close().await),
-            None => settled,
+        self.gateway.gateway().close().await?;
+        match &self.ledger_file {
+            Some(file) => file.close().await,
+            None => Ok(()),
         }
+    }
+
+    /// Tells the log what the ledger has not written; gives how many records these are.
+    ///
+    /// # Errors
+    /// That it could not be found out.
+    pub(crate) async fn give_up(&self) -> Result<usize> {
+        self.ledger.give_up();
+        // It waits for nothing but whoever speaks with the ledger just now, and they are done at once.
+        self.gateway.gateway().close().await?;
+        Ok(self.ledger.logged())
     }
 }
 
-async fn open_ledger(file: Option<&Path>) -> Result<(Arc<dyn BudgetLedger>, Option<SqliteBudgetLedger>)> {
+async fn open_ledger(file: Option<&Path>) -> Result<(LoggedLedger, Option<SqliteBudgetLedger>)> {
     match file {
         Some(file) => {
             let ledger = SqliteBudgetLedger::open(file).await?;
-            Ok((Arc::new(ledger.clone()), Some(ledger)))
+            Ok((LoggedLedger::new(Arc::new(ledger.clone())), Some(ledger)))
         }
-        None => Ok((Arc::new(InMemoryBudgetLedger::new()), None)),
+        None => Ok((LoggedLedger::new(Arc::new(InMemoryBudgetLedger::new())), None)),
     }
 }

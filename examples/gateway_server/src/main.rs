@@ -12,8 +12,10 @@ mod auth;
 mod config;
 mod demo;
 mod gateway;
+mod ledger;
 mod observe;
 mod ops;
+mod reload;
 mod router;
 mod server;
 
@@ -25,39 +27,55 @@ use clap::Parser;
 
 use app::App;
 use args::{Args, Command};
-use config::ServerConfig;
+use config::ConfigFile;
+use reload::{HungUp, Reload};
 use server::Server;
+use tokio::runtime::Runtime;
+
+/// Something that was used does not stand in the ledger, but in the log.
+const UNSETTLED: u8 = 1;
 
 /// The arguments or the configuration cannot be used; as for arguments that clap refuses.
 const UNUSABLE: u8 = 2;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = Args::parse();
     if let Some(Command::HashKey { stdin }) = args.command {
         return auth::hash_key(stdin);
     }
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    match run(&args).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return unusable(&error),
+    };
+    let ended = runtime.block_on(run(&args));
+    // Whatever still runs on its threads: all that there was to wait for was waited for.
+    runtime.shutdown_background();
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(UNSETTLED),
         Err(error) => unusable(&error),
     }
 }
 
-/// Binds, says where on one line, and serves to the end.
-async fn run(args: &Args) -> Result<()> {
-    let config = match &args.config {
-        Some(file) => ServerConfig::read(file)?,
-        None => demo::config()?,
+/// Binds, says where on one line, and serves to the end; gives whether all that was used was written.
+async fn run(args: &Args) -> Result<bool> {
+    let hung_up = HungUp::new()?;
+    let (file, config) = match &args.config {
+        Some(file) => ConfigFile::open(file).await.map(|(file, config)| (Some(file), config))?,
+        None => (None, demo::config()?),
     };
-    let app = Arc::new(App::new(args.over(config)).await?);
+    let app = Arc::new(App::new(args.over(config.clone())).await?);
+    let reload = Reload::new(file, &config, &app.registry)?;
     let server = Server::bind(app.config.listen).await?;
     println!("listening on http://{}", server.address);
     if args.config.is_none() {
         demo::explain(server.address);
     }
-    server.serve(app).await;
-    Ok(())
+    tokio::select! {
+        settled = server.serve(&app) => Ok(settled),
+        never = reload.run(&app, hung_up) => match never {},
+    }
 }
 
 fn unusable(error: &dyn std::error::Error) -> ExitCode {

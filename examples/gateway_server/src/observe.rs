@@ -1,17 +1,19 @@
 //! What is told of each request: an id in its answer, a line in the log, a number in the metrics.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use agentscale::core::Result;
 use agentscale::core::metrics::{Gauge, Metric, Metrics};
 use agentscale::core::time::Clock;
+use agentscale::core::{Error, ErrorKind, Result};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use tracing::Instrument;
 
-use crate::api::error::Cause;
+use crate::api::error::{ApiError, Cause};
 use crate::app::App;
 use crate::auth::Principal;
 
@@ -26,6 +28,23 @@ const CALLS: Metric =
     Metric::new("gateway_server_calls", "calls of models under way, streams until their end included");
 
 const CONNECTIONS: Metric = Metric::new("gateway_server_connections", "open connections");
+
+/// Counts one of what there is, as long as it is there.
+#[derive(Debug)]
+pub(crate) struct Counted(Gauge);
+
+impl Counted {
+    pub(crate) fn new(gauge: &Gauge) -> Self {
+        gauge.add(1);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.add(-1);
+    }
+}
 
 /// What the server itself records.
 #[derive(Clone, Debug)]
@@ -54,7 +73,7 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let id = uuid::Uuid::now_v7().simple().to_string();
     // For what is told of its answer behind this: a stream may break off.
     let span = tracing::info_span!("answer", id);
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = answer(next.run(request)).instrument(span).await;
     let took = app.clock.now().since(begun);
     let status = response.status();
     let labels = [
@@ -81,8 +100,29 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     response
 }
 
+/// What comes of a request; where its handler panics, an error as others are.
+async fn answer(response: impl Future<Output = Response>) -> Response {
+    // Nothing is looked at afterwards that the handler may have left half done.
+    AssertUnwindSafe(response).catch_unwind().await.unwrap_or_else(|_| {
+        let panicked = Error::new(ErrorKind::Internal, "answer a request").with_context("reason", "panicked");
+        ApiError::from(panicked).into_response()
+    })
+}
+
 /// A method as OpenTelemetry's conventions name it: any word can be one, and each would be a series of its own.
 fn shown(method: &Method) -> &str {
     let known = [Method::GET, Method::POST, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
     if known.contains(method) { method.as_str() } else { "_OTHER" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_whose_handler_panics_is_answered() {
+        let response = answer(async { panic!("as a handler may") }).await;
+        assert_eq!(response.status(), 500);
+        assert!(response.extensions().get::<Cause>().is_some(), "the log does not know of it");
+    }
 }

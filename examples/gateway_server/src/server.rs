@@ -1,6 +1,7 @@
 //! The listener and its connections. HTTP/1.1 without TLS: that ends at the proxy in front.
 
 mod drain;
+mod settle;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,16 +17,22 @@ use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 pub(crate) use drain::{Cut, Drain};
 
+use drain::Told;
+
 use crate::app::App;
 use crate::config::Limits;
+use crate::observe::Counted;
 use crate::router::router;
 
-/// How long streams may take to say that they were cut, and the ledger to settle.
+/// How long streams may take to say that they were cut.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The same where the process is told to end at once.
+const HURRIED_WORDS: Duration = Duration::from_millis(100);
 
 /// How much of an answer waits for its client in a connection; what comes behind waits at the provider.
 const WRITE_BUFFER_BYTES: usize = 64 << 10;
@@ -35,7 +42,7 @@ const WRITE_BUFFER_BYTES: usize = 64 << 10;
 pub(crate) struct Server {
     listener: TcpListener,
     pub(crate) address: SocketAddr,
-    told: drain::Told,
+    told: Told,
 }
 
 impl Server {
@@ -47,29 +54,28 @@ impl Server {
         };
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Self { listener, address, told: drain::Told::new()? })
+        Ok(Self { listener, address, told: Told::new()? })
     }
 
-    /// Serves until the process is told to end, then until what is open has ended.
-    pub(crate) async fn serve(mut self, app: Arc<App>) {
-        let connections = Connections::new(&app);
+    /// Serves until the process is told to end, then until what is open has ended, or it is told so again. Gives whether all
+    /// that was used was written.
+    pub(crate) async fn serve(self, app: &Arc<App>) -> bool {
+        let Self { listener, mut told, .. } = self;
+        let connections = Connections::new(app);
         tokio::select! {
-            () = connections.accept(&self.listener) => {}
-            () = self.told.came() => {}
+            () = connections.accept(&listener) => {}
+            () = told.came() => {}
         }
         app.drain.begin();
         tracing::info!("draining");
         tokio::select! {
-            () = connections.accept(&self.listener) => {}
+            () = connections.accept(&listener) => {}
             () = sleep(app.config.drain_delay()) => {}
+            () = told.came() => {}
         }
-        drop(self.listener);
-        connections.end(&app).await;
-        match timeout(LAST_WORDS, app.close()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "settle the budgets"),
-            Err(_) => tracing::warn!("the ledger takes too long to settle the budgets"),
-        }
+        drop(listener);
+        connections.end(app, &mut told).await;
+        settle::settle(app, &mut told).await
     }
 }
 
@@ -121,29 +127,35 @@ impl Connections {
         let service = TowerToHyperService::new(self.router.clone());
         let connection = self.http.serve_connection(TokioIo::new(stream), service);
         let connection = self.open.watch(connection);
-        let gauge = self.gauge.clone();
-        gauge.add(1);
+        // Given back however it ends: what is served may panic.
+        let held = (Counted::new(&self.gauge), place);
         // Ends with its client, or with `end` below.
         drop(tokio::spawn(async move {
+            let _held = held;
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended");
             }
-            gauge.add(-1);
-            drop(place);
         }));
     }
 
     /// Lets what is open end, and cuts what does not end in time.
-    async fn end(self, app: &App) {
+    async fn end(self, app: &App, told: &mut Told) {
         let ended = self.open.shutdown();
         tokio::pin!(ended);
-        if timeout(app.config.drain_timeout(), &mut ended).await.is_ok() {
-            return;
+        if !told.hurries() {
+            tokio::select! {
+                () = &mut ended => return,
+                () = sleep(app.config.drain_timeout()) => {}
+                () = told.came() => {}
+            }
         }
         tracing::warn!("cutting what is still open");
         app.drain.cut_all();
-        if timeout(LAST_WORDS, ended).await.is_err() {
-            tracing::warn!("leaving clients that do not read");
+        let words = if told.hurries() { HURRIED_WORDS } else { LAST_WORDS };
+        tokio::select! {
+            () = &mut ended => {}
+            () = sleep(words) => tracing::warn!("leaving clients that do not read"),
+            () = told.came() => {}
         }
     }
 }
@@ -155,4 +167,49 @@ fn http(limits: &Limits) -> http1::Builder {
         .max_header_size(limits.max_header_bytes)
         .max_buf_size(WRITE_BUFFER_BYTES.max(limits.max_header_bytes));
     http
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agentscale::core::metrics::Metrics;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use crate::observe::ServerMetrics;
+
+    #[tokio::test]
+    async fn a_connection_whose_handler_panics_is_not_counted_any_more_and_gives_its_place_back() {
+        let gauge = ServerMetrics::new(&Metrics::new()).unwrap().connections;
+        let connections = Connections {
+            http: http(&Limits::default()),
+            router: Router::new().route("/", get(panics)),
+            open: GracefulShutdown::new(),
+            room: Arc::new(Semaphore::new(1)),
+            gauge: gauge.clone(),
+            stall_timeout: Duration::from_secs(60),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = async {
+            for _ in 0..2 {
+                let mut client = TcpStream::connect(address).await.unwrap();
+                client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+                // It ends without an answer.
+                assert_eq!(client.read(&mut [0; 64]).await.unwrap_or(0), 0);
+            }
+        };
+        tokio::select! {
+            () = connections.accept(&listener) => {}
+            () = client => {}
+        }
+        while connections.room.available_permits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(gauge.value(), 0);
+    }
+
+    async fn panics() {
+        panic!("as a handler may");
+    }
 }

@@ -2,7 +2,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use agentscale::core::llm::CallContext;
-use agentscale::core::metrics::Gauge;
 use agentscale::core::time::Clock;
 use agentscale::core::{Deadline, Error, ErrorKind, Priority, Result};
 use axum::http::HeaderMap;
@@ -15,14 +14,15 @@ use tracing::Span;
 use super::error::ApiError;
 use crate::app::App;
 use crate::auth::Principal;
+use crate::observe::Counted;
 use crate::server::Cut;
 
 const TIMEOUT: &str = "x-request-timeout-ms";
 const PRIORITY: &str = "x-priority";
 const SESSION: &str = "x-session-id";
 
-/// The longest session in bytes; it is a name and no place to keep things.
-const MAX_SESSION_BYTES: usize = 256;
+/// A longer name of a session goes on as its hash: a call keeps it, and only whether two are the same counts.
+const LONG_SESSION_BYTES: usize = 256;
 
 /// One call of a model: for whom, until when, and counted while it lasts.
 #[derive(Debug)]
@@ -34,10 +34,6 @@ pub(crate) struct Call {
     pub(crate) span: Span,
     _counted: Counted,
 }
-
-/// Counts one call as long as it lasts.
-#[derive(Debug)]
-struct Counted(Gauge);
 
 impl Call {
     /// What the caller's key and the headers say. `sessions` are what the body says its session is, the first that is
@@ -58,19 +54,19 @@ impl Call {
         if !principal.may_call(model) {
             return Err(ApiError::no_such_model(model));
         }
-        let asked = header(headers, TIMEOUT).map(str::parse).transpose().ok().filter(|ms| *ms != Some(0));
+        let asked = header(headers, TIMEOUT)?.map(str::parse).transpose().ok().filter(|ms| *ms != Some(0));
         let asked = asked.ok_or_else(|| ApiError::invalid_param(TIMEOUT, "Not a number of milliseconds."))?;
         let timeout = app.config.limits.request_timeout(asked);
-        let priority = principal.priority(header(headers, PRIORITY).map(priority).transpose()?);
+        let priority = principal.priority(header(headers, PRIORITY)?.map(priority).transpose()?);
         let priority =
             priority.ok_or_else(|| ApiError::forbidden("Your key does not allow calls of this priority."))?;
-        let session = std::iter::once(header(headers, SESSION)).chain(sessions).flatten().next();
+        let session = std::iter::once(header(headers, SESSION)?).chain(sessions).flatten().next();
         let mut context = CallContext::new()
             .with_tenant(principal.tenant.clone())
             .with_priority(priority)
             .with_deadline(Deadline::after(app.clock.unix_micros(), timeout));
         context.account = principal.account.clone();
-        context.session = session.filter(|session| session.len() <= MAX_SESSION_BYTES).map(str::to_owned);
+        context.session = session.map(name_of_session);
         Ok(Self {
             context,
             until: Instant::now() + timeout,
@@ -108,21 +104,19 @@ impl Call {
     }
 }
 
-impl Counted {
-    fn new(gauge: &Gauge) -> Self {
-        gauge.add(1);
-        Self(gauge.clone())
-    }
+/// What a header says; an empty one says nothing.
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ApiError> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = std::str::from_utf8(value.as_bytes());
+    let text = text.map_err(|_| ApiError::invalid_param(name, "Not a text of UTF-8."))?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.add(-1);
+fn name_of_session(session: &str) -> String {
+    match session.len() {
+        ..=LONG_SESSION_BYTES => session.to_owned(),
+        _ => blake3::hash(session.as_bytes()).to_hex().to_string(),
     }
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok().filter(|value| !value.is_empty())
 }
 
 fn priority(name: &str) -> Result<Priority, ApiError> {
@@ -132,3 +126,28 @@ fn priority(name: &str) -> Result<Priority, ApiError> {
 
 /// The principal that `auth` put into a request's extensions.
 pub(crate) type Caller = axum::Extension<Arc<Principal>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn a_session_of_any_length_is_told_apart_from_others() {
+        let long = "x".repeat(10_000);
+        assert_eq!(name_of_session("run-7"), "run-7");
+        assert_eq!(name_of_session(&long), name_of_session(&long));
+        assert_ne!(name_of_session(&long), name_of_session(&long[1..]));
+        assert!(name_of_session(&long).len() <= LONG_SESSION_BYTES);
+    }
+
+    #[test]
+    fn a_header_that_is_no_text_is_refused_and_not_passed_over() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(header(&headers, SESSION).unwrap(), None);
+        headers.insert(SESSION, HeaderValue::from_str("Zoë").unwrap());
+        assert_eq!(header(&headers, SESSION).unwrap(), Some("Zoë"));
+        headers.insert(SESSION, HeaderValue::from_bytes(b"\xff").unwrap());
+        assert_eq!(header(&headers, SESSION).unwrap_err().body().error.param, Some(SESSION));
+    }
+}

@@ -19,7 +19,7 @@ pub(crate) use stream::Chunk;
 use super::call::{Call, Caller};
 use super::error::{ApiError, ErrorBody};
 use super::heading::Heading;
-use super::json::Json;
+use super::json::{Asked, Json};
 use super::sse;
 use crate::app::App;
 
@@ -42,7 +42,7 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
-    Json(body): Json<ChatRequest>,
+    Asked(body, _held): Asked<ChatRequest>,
 ) -> Result<Response, ApiError> {
     let (stream, usage) = (body.stream(), body.include_usage());
     let mut call = Call::new(&app, &caller, &headers, &body.model, body.sessions())?;

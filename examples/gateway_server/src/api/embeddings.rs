@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::call::{Call, Caller};
 use super::error::{ApiError, ErrorBody};
-use super::json::Json;
+use super::json::{Asked, Json};
 use crate::app::App;
 
 /// More than OpenAI takes at once is refused as there.
@@ -102,7 +102,7 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
-    Json(body): Json<VectorsRequest>,
+    Asked(body, _held): Asked<VectorsRequest>,
 ) -> Result<Json<VectorsAnswer>, ApiError> {
     let mut call = Call::new(&app, &caller, &headers, &body.model, [body.user.as_deref()])?;
     let (model, encoding) = (body.model.clone(), body.encoding()?);

@@ -40,5 +40,7 @@ impl Parts {
 impl Drop for Parts {
     fn drop(&mut self) {
         self.end.abort();
+        // At once: the task may hold it until it is looked at, and what was used be counted behind the last settlement.
+        drop(self.stream.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

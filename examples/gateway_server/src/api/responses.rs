@@ -19,7 +19,7 @@ pub(crate) use request::ResponseRequest;
 use super::call::{Call, Caller};
 use super::error::{ApiError, ErrorBody};
 use super::heading::Heading;
-use super::json::Json;
+use super::json::{Asked, Json};
 use super::sse;
 use crate::app::App;
 
@@ -50,7 +50,7 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
-    Json(body): Json<ResponseRequest>,
+    Asked(body, _held): Asked<ResponseRequest>,
 ) -> Result<Response, ApiError> {
     let mut call = Call::new(&app, &caller, &headers, &body.model, body.sessions())?;
     let heading = Heading::new(&app, "resp_", &body.model);

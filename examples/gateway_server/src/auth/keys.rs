@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use agentscale::core::{Error, ErrorKind, Result};
 
@@ -8,33 +8,48 @@ use crate::config::KeyConfig;
 
 /// The keys that are known, each with its principal, made once.
 #[derive(Debug)]
-pub(crate) struct Keys {
-    by_beginning: HashMap<[u8; 8], Vec<(KeyHash, Arc<Principal>)>>,
-}
+pub(crate) struct Keys(RwLock<Known>);
+
+type Known = HashMap<[u8; 8], Vec<(KeyHash, Arc<Principal>)>>;
 
 impl Keys {
     /// # Errors
     /// `invalid_input` for a key that stands twice: whose calls are its?
     pub(crate) fn new(entries: &[KeyConfig]) -> Result<Self> {
-        let mut keys = Self { by_beginning: HashMap::new() };
-        for entry in entries {
-            let alike = keys.by_beginning.entry(entry.hash.beginning()).or_default();
-            if alike.iter().any(|(hash, _)| *hash == entry.hash) {
-                return Err(Error::new(ErrorKind::InvalidInput, "set up the keys")
-                    .with_context("key", &entry.name)
-                    .with_context("reason", "stands twice"));
-            }
-            alike.push((entry.hash, Arc::new(Principal::new(entry))));
-        }
-        Ok(keys)
+        known(entries).map(|known| Self(RwLock::new(known)))
+    }
+
+    /// Puts others in their place: from now on nobody is known who is not among them.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new); then nothing has changed.
+    pub(crate) fn exchange(&self, entries: &[KeyConfig]) -> Result<()> {
+        let known = known(entries)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = known;
+        Ok(())
     }
 
     /// Who calls with this key.
-    pub(crate) fn find(&self, key: &str) -> Option<&Arc<Principal>> {
+    pub(crate) fn find(&self, key: &str) -> Option<Arc<Principal>> {
         let hash = KeyHash::of(key);
-        let alike = self.by_beginning.get(&hash.beginning())?;
-        alike.iter().find(|(known, _)| *known == hash).map(|(_, principal)| principal)
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut alike = known.get(&hash.beginning())?.iter();
+        alike.find(|(known, _)| *known == hash).map(|(_, principal)| Arc::clone(principal))
     }
+}
+
+fn known(entries: &[KeyConfig]) -> Result<Known> {
+    let mut known = Known::new();
+    for entry in entries {
+        let alike = known.entry(entry.hash.beginning()).or_default();
+        if alike.iter().any(|(hash, _)| *hash == entry.hash) {
+            return Err(Error::new(ErrorKind::InvalidInput, "set up the keys")
+                .with_context("key", &entry.name)
+                .with_context("reason", "stands twice"));
+        }
+        alike.push((entry.hash, Arc::new(Principal::new(entry))));
+    }
+    Ok(known)
 }
 
 #[cfg(test)]
@@ -54,6 +69,16 @@ mod tests {
     fn a_key_that_stands_twice_is_refused() {
         let error = Keys::new(&[entry("one"), entry("one")]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_key_that_is_left_out_is_not_known_any_more_and_an_exchange_that_fails_changes_nothing() {
+        let keys = Keys::new(&[entry("one"), entry("two")]).unwrap();
+        keys.exchange(&[entry("two"), entry("three")]).unwrap();
+        let known = |key| keys.find(key).is_some();
+        assert_eq!(["one", "two", "three"].map(known), [false, true, true]);
+        keys.exchange(&[entry("four"), entry("four")]).unwrap_err();
+        assert_eq!(["two", "three", "four"].map(known), [true, true, false]);
     }
 
     fn entry(key: &str) -> KeyConfig {

@@ -3,12 +3,15 @@ use std::time::Duration;
 use agentscale::core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
-/// What one client may take of the server.
-#[derive(Clone, Debug, Deserialize)]
+/// What clients may take of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Limits {
     /// The largest request body; 32 MiB, for images in base64.
     pub(crate) max_body_bytes: usize,
+    /// How much the bodies of all requests under way may hold together, at least the largest one; 512 MiB. A request that
+    /// finds no room is told to come again.
+    pub(crate) max_bodies_bytes: usize,
     /// The largest head of a request, its first line included; 16 KiB.
     pub(crate) max_header_bytes: usize,
     /// How long a client may take for the head, and how long a connection may be idle; 30,000.
@@ -29,6 +32,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_body_bytes: 32 << 20,
+            max_bodies_bytes: 512 << 20,
             max_header_bytes: 16 << 10,
             header_timeout_ms: 30_000,
             body_timeout_ms: 60_000,
@@ -42,7 +46,7 @@ impl Default for Limits {
 
 impl Limits {
     /// # Errors
-    /// `invalid_input` for a limit of zero, which would let nothing through.
+    /// `invalid_input` for a limit of zero, which would let nothing through, and for one that another one outdoes.
     pub(crate) fn check(&self) -> Result<()> {
         let fields = [
             ("max_body_bytes", self.max_body_bytes as u64),
@@ -54,12 +58,18 @@ impl Limits {
             ("request_timeout_ms", self.request_timeout_ms),
             ("max_request_timeout_ms", self.max_request_timeout_ms),
         ];
-        match fields.iter().find(|(_, value)| *value == 0) {
-            Some((field, _)) => Err(Error::new(ErrorKind::InvalidInput, "set up the server")
-                .with_context("field", *field)
-                .with_context("reason", "zero")),
-            None => Ok(()),
+        let refused = |field, reason| {
+            Err(Error::new(ErrorKind::InvalidInput, "set up the server")
+                .with_context("field", field)
+                .with_context("reason", reason))
+        };
+        if let Some((field, _)) = fields.iter().find(|(_, value)| *value == 0) {
+            return refused(*field, "zero");
         }
+        if self.max_bodies_bytes < self.max_body_bytes {
+            return refused("max_bodies_bytes", "below max_body_bytes");
+        }
+        Ok(())
     }
 
     /// How long an answer may take that asked for `millis`.

@@ -15,6 +15,7 @@ pub(crate) struct Cut(watch::Receiver<Stage>);
 pub(super) struct Told {
     terminated: Signal,
     interrupted: Signal,
+    times: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,14 +62,21 @@ impl Told {
         let heard = |kind| {
             signal(kind).map_err(|error| Error::new(ErrorKind::Internal, "hear signals").with_source(error))
         };
-        Ok(Self { terminated: heard(SignalKind::terminate())?, interrupted: heard(SignalKind::interrupt())? })
+        let (terminated, interrupted) = (heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?);
+        Ok(Self { terminated, interrupted, times: 0 })
     }
 
-    /// Ends with SIGTERM or ctrl-c.
+    /// Ends with SIGTERM or ctrl-c; each once.
     pub(super) async fn came(&mut self) {
         tokio::select! {
             _ = self.terminated.recv() => {}
             _ = self.interrupted.recv() => {}
         }
+        self.times += 1;
+    }
+
+    /// It came again: nothing is to be waited for any more.
+    pub(super) fn hurries(&self) -> bool {
+        self.times > 1
     }
 }

@@ -106,6 +106,42 @@ async fn a_client_that_does_not_read_is_left_after_a_while() {
     drop(client);
 }
 
+#[tokio::test]
+async fn bodies_that_find_no_room_are_told_to_come_again() {
+    let server = Server::start(
+        "[limits]\nmax_body_bytes = 100000\nmax_bodies_bytes = 100000\n[simulator]\nhanging_calls = [0]",
+    );
+    let padded = hello_with(json!({"padding": "x".repeat(60_000)}));
+    let request = || http().post(server.url("/v1/chat/completions")).bearer_auth(KEY).json(&padded).send();
+    let first = tokio::spawn(request());
+    server.metric_is(CALLS, 1.0).await;
+    let refused = request().await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(
+        (&refused.headers()["retry-after"], &refused.headers()["x-should-retry"]),
+        (&"1".parse().unwrap(), &"true".parse().unwrap())
+    );
+    assert_eq!(refused.json::<serde_json::Value>().await.unwrap()["error"]["code"], "overloaded");
+    assert_eq!(post(&server, "/v1/chat/completions", &hello()).await.0, 200);
+    first.abort();
+    server.metric_is(CALLS, 0.0).await;
+    assert_eq!(request().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_session_of_any_length_is_taken_and_one_that_is_no_text_refused() {
+    let server = Server::start("");
+    let with = |session: &[u8]| {
+        let session = reqwest::header::HeaderValue::from_bytes(session).unwrap();
+        let request = http().post(server.url("/v1/chat/completions")).bearer_auth(KEY).json(&hello());
+        crate::client::answer(request.header("x-session-id", session))
+    };
+    assert_eq!(with(&[b'x'; 8_000]).await.0, 200);
+    assert_eq!(with("Zoë".as_bytes()).await.0, 200);
+    let (status, body) = with(b"\xff").await;
+    assert_eq!((status, &body["error"]["param"]), (400, &json!("x-session-id")));
+}
+
 /// A connection on which a request to the chat stands, with a body that is said to have `length` bytes.
 async fn send(server: &Server, body: &str, length: usize) -> TcpStream {
     let mut client = TcpStream::connect(&server.address).await.unwrap();

@@ -1,4 +1,5 @@
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -43,6 +44,16 @@ impl Server {
         std::fs::write(self.folder.path().join("gateway.toml"), gateway).unwrap();
     }
 
+    /// Puts another file in the place of the server's own.
+    pub(crate) fn exchange_config(&self, config: &str) {
+        std::fs::write(self.folder.path().join("server.toml"), config).unwrap();
+    }
+
+    /// A file beside the server's own.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// A server that nothing was told.
     pub(crate) fn demo() -> Self {
         Self::run(Self::command(), TempDir::new().unwrap())
@@ -74,8 +85,22 @@ impl Server {
 
     /// Asks it to end, as an operator does.
     pub(crate) fn terminate(&self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let (pid, name) = (self.child.id().to_string(), format!("-{name}"));
+        assert!(Command::new("kill").args([&name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits until the log says `what`.
+    pub(crate) async fn logged(&self, what: &str) {
+        let waiting = async {
+            while !self.log().contains(what) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("the log never says {what}"));
     }
 
     /// Waits for its end.
@@ -143,8 +168,12 @@ pub(crate) fn gateway(simulator: &str) -> String {
     )
 }
 
+/// What stands in a configuration for a key.
+pub(crate) fn hash(key: &str) -> String {
+    format!("blake3:{}", blake3::hash(key.as_bytes()).to_hex())
+}
+
 fn keys() -> String {
-    let hash = |key: &str| format!("blake3:{}", blake3::hash(key.as_bytes()).to_hex());
     format!(
         r#"
         [[keys]]
