@@ -1,5 +1,7 @@
 //! A budget ledger in the memory of one process.
 
+mod balances;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,9 +13,12 @@ use agentscale_core::checkpoint::{Durability, Epoch};
 use agentscale_core::{Account, Error, ErrorKind, Result, Tenant};
 use async_trait::async_trait;
 
+use balances::Balances;
+
 /// Keeps budgets while its process lives, for tests and for hosts whose budgets may begin anew with each start.
 ///
-/// Clones share it: several gateways of one process spend the same budgets.
+/// Clones share it: several gateways of one process spend the same budgets. Budgets are forgotten
+/// [35 days](BudgetId::KEPT_FOR) behind the end of their period; usage is kept.
 #[derive(Clone, Debug, Default)]
 pub struct InMemoryBudgetLedger {
     kept: Arc<Mutex<Kept>>,
@@ -21,7 +26,7 @@ pub struct InMemoryBudgetLedger {
 
 #[derive(Debug, Default)]
 struct Kept {
-    balances: HashMap<BudgetId, Balance>,
+    balances: Balances,
     holders: HashMap<Epoch, Grants>,
     /// Of whom, when, and of which model.
     usage: BTreeMap<(Payer, Day, String), UsageCounts>,
@@ -57,7 +62,7 @@ impl Kept {
             let lives = grants.expires > now;
             if !lives {
                 for (budget, held) in grants.held.drain() {
-                    balances.entry(budget).or_default().forfeit(held);
+                    balances.entry(&budget).forfeit(held);
                 }
             }
             lives
@@ -77,7 +82,7 @@ impl Kept {
         (grants.sequence, grants.expires) = (exchange.sequence, expires);
         let mut answer = Vec::with_capacity(exchange.lines.len());
         for line in exchange.lines {
-            let balance = self.balances.entry(line.budget.clone()).or_default();
+            let balance = self.balances.entry(&line.budget);
             let held = grants.held.entry(line.budget.clone()).or_default();
             answer.push(balance.exchange(held, &line));
         }
@@ -85,7 +90,16 @@ impl Kept {
             let key = ((record.tenant, record.account), record.day, record.model);
             self.usage.entry(key).or_default().add(&record.counts);
         }
+        self.forget_old(exchange.now);
         Ok(Exchanged::new(answer))
+    }
+
+    fn forget_old(&mut self, now: u64) {
+        for budget in self.balances.forget_old(now) {
+            for grants in self.holders.values_mut() {
+                grants.held.remove(&budget);
+            }
+        }
     }
 }
 
@@ -98,6 +112,7 @@ impl BudgetLedger for InMemoryBudgetLedger {
     async fn join(&self, request: JoinRequest) -> Result<Holder> {
         let mut kept = self.kept();
         kept.expire(request.now);
+        kept.forget_old(request.now);
         kept.joined += 1;
         let epoch = Epoch { incarnation: 0, counter: kept.joined };
         let grants = Grants { expires: request.expires(), sequence: 0, held: HashMap::new() };
@@ -115,7 +130,7 @@ impl BudgetLedger for InMemoryBudgetLedger {
         kept.expire(request.now);
         let grants = kept.holders.remove(&request.epoch).ok_or_else(|| fenced("leave"))?;
         for (budget, held) in grants.held {
-            kept.balances.entry(budget).or_default().release(held);
+            kept.balances.entry(&budget).release(held);
         }
         Ok(())
     }
@@ -123,7 +138,7 @@ impl BudgetLedger for InMemoryBudgetLedger {
     async fn balances(&self, budgets: &[BudgetId], now: u64) -> Result<Vec<Balance>> {
         let mut kept = self.kept();
         kept.expire(now);
-        Ok(budgets.iter().map(|budget| kept.balances.get(budget).copied().unwrap_or_default()).collect())
+        Ok(budgets.iter().map(|budget| kept.balances.of(budget)).collect())
     }
 
     async fn usage(&self, query: UsageQuery) -> Result<Vec<UsageRecord>> {

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +113,9 @@ pub struct BudgetId {
 }
 
 impl BudgetId {
+    /// How long a ledger keeps a budget behind the end of its period, at the least: 35 days.
+    pub const KEPT_FOR: Duration = Duration::from_secs(35 * 86_400);
+
     /// The budget of `scope` in the period around `unix_micros`.
     pub fn at(scope: BudgetScope, period: BudgetPeriod, unix_micros: u64) -> Self {
         Self { scope, period, start: period.start(unix_micros) }

@@ -6,9 +6,6 @@ use sqlx::{Row as _, SqliteConnection};
 use super::holders::signed;
 use crate::sqlite::{Insert, Rows, map_error};
 
-/// A budget stays so long behind its period, in microseconds: 35 days.
-const KEPT_FOR: u64 = 35 * 86_400_000_000;
-
 /// Budgets that are forgotten at once, at most.
 const FORGOTTEN: u32 = 1_000;
 
@@ -82,7 +79,8 @@ pub(super) async fn balances(
 /// Forgets some budgets whose periods are long over and of which nothing is set aside.
 pub(super) async fn forget_old(connection: &mut SqliteConnection, now: u64) -> Result<()> {
     let failed = || map_error("forget budgets");
-    let before = signed(now.saturating_sub(KEPT_FOR));
+    let kept_for = u64::try_from(BudgetId::KEPT_FOR.as_micros()).unwrap_or(u64::MAX);
+    let before = signed(now.saturating_sub(kept_for));
     let old: Option<String> = sqlx::query_scalar(
         "SELECT json_group_array(id) FROM (SELECT id FROM budgets WHERE ends IS NOT NULL AND ends < ?1 \
          AND reserved_tokens = 0 AND reserved_nanos = 0 LIMIT ?2)",
