@@ -42,8 +42,8 @@ use telemetry::Telemetry;
 /// Two requests are the same when they have the same tenant, model, messages, tools, form and sampling; runs of white
 /// space in texts count as one space. A tenant is never given the answer of another. Only whole answers are kept: one
 /// that was cut by its length or by a filter is not, nor is an empty one, and no error is. While a request is on its way,
-/// others like it wait for its answer, until their own deadline at most, a stream's until it has been read to its end; where it fails or its caller goes
-/// away, the next of them asks. A kept answer has no usage, for it used nothing, and comes to streams word by word.
+/// others like it wait for its answer, a stream's until it has been read to its end, but no longer than
+/// [`ResponseCacheConfig::max_wait_ms`] and their own deadline; where it fails or its caller goes away, the next of them asks. A kept answer has no usage, for it used nothing, and comes to streams word by word.
 /// A request that [wants no answer given before](agentscale_core::llm::CallContext::fresh) is asked at once, and what it
 /// gets is kept.
 ///
@@ -73,6 +73,7 @@ pub struct ResponseCache<P> {
     inner: P,
     answers: Answers,
     on_their_way: Arc<SingleFlight>,
+    max_wait: Duration,
     checks: Arc<Checks>,
 }
 
@@ -99,7 +100,8 @@ impl<P> ResponseCache<P> {
     pub fn new(inner: P, config: &ResponseCacheConfig) -> Result<Self> {
         config.check()?;
         let checks = Arc::new(Checks::new(config.check_one_in));
-        Ok(Self { inner, answers: Answers::new(config)?, on_their_way: Arc::default(), checks })
+        let (answers, max_wait) = (Answers::new(config)?, Duration::from_millis(config.max_wait_ms));
+        Ok(Self { inner, answers, on_their_way: Arc::default(), max_wait, checks })
     }
 
     /// Sets the clock by which answers age; the system's unless given. It comes before the embedder.
@@ -152,7 +154,7 @@ impl<P: LlmProvider + Clone> ResponseCache<P> {
             return self.known(request, known);
         }
         // Whoever comes behind the first finds its answer, or is the first; or has no time left to wait, and asks too.
-        let first = timeout(self.time_left(request), self.on_their_way.enter(key)).await.ok();
+        let first = timeout(self.patience(request), self.on_their_way.enter(key)).await.ok();
         if let Some(known) = answers.find(&key, since) {
             return self.known(request, known);
         }
@@ -164,9 +166,11 @@ impl<P: LlmProvider + Clone> ResponseCache<P> {
         Found::Unknown(Asking { key, point, at: answers.clock.now(), _first: first })
     }
 
-    fn time_left(&self, request: &CompletionRequest) -> Duration {
+    /// How long a request waits for the answer of another.
+    fn patience(&self, request: &CompletionRequest) -> Duration {
         let now = self.answers.clock.unix_micros();
-        request.context.deadline.map_or(Duration::MAX, |deadline| deadline.remaining(now).unwrap_or_default())
+        let left = request.context.deadline.map(|deadline| deadline.remaining(now).unwrap_or_default());
+        left.map_or(self.max_wait, |left| left.min(self.max_wait))
     }
 
     fn known(&self, request: &CompletionRequest, known: Completion) -> Found {

@@ -60,6 +60,28 @@ async fn nobody_waits_for_the_answer_of_another_beyond_its_own_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_for_ever_behind_a_reader_that_stands_still_and_nothing_is_lost() {
+    let provider = numbered();
+    let cache = cached(&provider);
+    let stalled = cache.stream(ask("how long?")).await.unwrap();
+    let start = tokio::time::Instant::now();
+    let waiting = (0..3).map(|_| cache.complete(ask("how long?")));
+    let waited = tokio::time::timeout(Duration::from_secs(3_600), join_all(waiting)).await;
+    let answers = waited.expect("they ask by themselves");
+    assert_eq!(start.elapsed(), Duration::from_secs(30));
+    assert!(answers.into_iter().all(|answer| answer.unwrap().text() != "0"));
+    let asked = provider.requests().len();
+    assert_ne!(cache.complete(ask("how long?")).await.unwrap().text(), "0");
+    assert_eq!(provider.requests().len(), asked, "their answer was kept");
+    assert_eq!(stalled.collect().await.unwrap().text(), "0");
+    let mut hurried = ResponseCacheConfig::default();
+    hurried.max_wait_ms = 0;
+    let hurried = ResponseCache::new(numbered().with_delay(Duration::from_secs(9)), &hurried).unwrap();
+    let both = join_all([hurried.complete(ask("q")), hurried.complete(ask("q"))]);
+    assert!(tokio::time::timeout(Duration::from_secs(10), both).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_request_is_asked_once_and_costs_nothing_again() {
     let provider = ScriptedProvider::new().with_delay(Duration::from_secs(2)).with_answer("ten seconds");
     let cache = cached(&provider);
