@@ -28,6 +28,8 @@ pub(crate) struct Payers {
 struct Book {
     rules: Rules,
     purses: HashMap<BudgetId, Arc<Purse>>,
+    /// Whether a purse that lasts for good was let go: the next ones may have been used before.
+    has_let_go: bool,
     /// Payers whose calls under way may still use something.
     gone: Vec<Arc<Payer>>,
 }
@@ -74,7 +76,8 @@ impl Payers {
         let rules = book.rules.of(&names.0, account, &names.2);
         let purses = rules.into_iter().map(|rule| {
             let id = BudgetId::at(rule.scope, rule.period, now);
-            let purse = || Arc::new(Purse::new(id.clone(), rule.limit));
+            let new = if book.has_let_go && id.end().is_none() { Purse::read_again } else { Purse::new };
+            let purse = || Arc::new(new(id.clone(), rule.limit));
             let purse = Arc::clone(book.purses.entry(id.clone()).or_insert_with(purse));
             purse.set_limit(rule.limit);
             purse
@@ -95,17 +98,22 @@ impl Payers {
     pub(crate) fn forget_grants(&self) {
         let mut book = self.book();
         book.purses.clear();
+        book.has_let_go = false;
         self.dismiss(&mut book, |_| true);
     }
 
-    /// All purses. Of those whose period is long over and that hold nothing, none is left.
+    /// All purses. Of those that nobody spends and that hold nothing, none is left whose period is long over or never is.
     pub(crate) fn purses(&self, now: u64) -> Vec<Arc<Purse>> {
         let mut book = self.book();
-        book.purses.retain(|id, purse| {
-            let is_over = id.end().is_some_and(|end| now > end.saturating_add(LATE));
-            !is_over || Arc::strong_count(purse) > 1 || !purse.is_settled()
+        let Book { purses, has_let_go, .. } = &mut *book;
+        purses.retain(|id, purse| {
+            let goes = id.end().is_none_or(|end| now > end.saturating_add(LATE))
+                && Arc::strong_count(purse) == 1
+                && purse.is_settled();
+            *has_let_go |= goes && id.end().is_none();
+            !goes
         });
-        book.purses.values().cloned().collect()
+        purses.values().cloned().collect()
     }
 
     /// What was used since this was last asked. Payers that nobody has called since then go.
@@ -157,4 +165,45 @@ impl Payers {
 fn shard_of(hash: u64) -> usize {
     // The table uses the lowest and the highest bits.
     (hash >> 32) as usize % SHARDS
+}
+
+#[cfg(test)]
+mod tests {
+    use agentscale_core::budget::{Amount, Balance, BudgetLimit, BudgetPeriod, Held, Money};
+
+    use super::*;
+    use crate::gateway::Budget;
+
+    fn tokens(tokens: u64) -> Amount {
+        Amount::new(tokens, Money::ZERO)
+    }
+
+    #[test]
+    fn a_purse_that_lasts_for_good_goes_when_it_is_idle_and_is_read_before_it_is_spent_again() {
+        let each = Budget::for_each_tenant(BudgetPeriod::Forever, BudgetLimit::of_tokens(100));
+        let payers = Payers::new(Rules::new(vec![each]).unwrap());
+        let tenants: Vec<_> = (0..100).map(|name| Tenant::new(format!("t{name}")).unwrap()).collect();
+        let pay = |tenant| payers.find(Some(tenant), None, "m", 0);
+        tenants.iter().for_each(|tenant| drop(pay(tenant)));
+        let busy = pay(&tenants[0]);
+        payers.usage(0);
+        assert_eq!(payers.purses(0).len(), 100, "they were called");
+        payers.usage(0);
+        assert_eq!(payers.purses(0).len(), 1, "nobody spends the others");
+
+        assert!(Arc::ptr_eq(&busy, &pay(&tenants[0])));
+        let purse = Arc::clone(&pay(&tenants[1]).purses[0]);
+        assert!(!purse.take(Amount::ZERO), "nobody knows yet what was spent of it");
+        let asked = purse.ask(tokens(10)).unwrap();
+        assert_eq!((asked.line.spent, asked.line.most), (Amount::ZERO, Amount::ZERO));
+        let mut balance = Balance { spent: tokens(40), ..Balance::default() };
+        let mut held = Held { granted: tokens(40), spent: tokens(40) };
+        purse.answer(&asked, &balance.exchange(&mut held, &asked.line));
+        assert!(!purse.take(tokens(1)), "all that was granted is spent");
+        let asked = purse.ask(tokens(10)).unwrap();
+        assert_eq!((asked.line.spent, asked.line.least), (tokens(40), tokens(50)));
+        purse.answer(&asked, &balance.exchange(&mut held, &asked.line));
+        let more = held.granted.tokens - 40;
+        assert!(more >= 10 && purse.take(tokens(more)) && !purse.take(tokens(1)));
+    }
 }

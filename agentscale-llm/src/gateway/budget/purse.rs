@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agentscale_core::budget::{Amount, BudgetId, BudgetLimit, Grant, GrantLine, Money};
@@ -12,6 +12,8 @@ pub(crate) struct Purse {
     tokens: Part,
     money: Part,
     tally: Mutex<Tally>,
+    /// Whether it knows what was spent of it since its gateway joined the ledger. There is no room in it before.
+    is_read: AtomicBool,
 }
 
 /// Tokens or money.
@@ -46,10 +48,17 @@ pub(crate) struct Asked {
 const UNLIMITED: u64 = u64::MAX;
 
 impl Purse {
+    /// The purse of a budget of which the gateway has spent nothing since it joined the ledger.
     pub(crate) fn new(id: BudgetId, limit: BudgetLimit) -> Self {
-        let purse = Self { id, tokens: Part::new(), money: Part::new(), tally: Mutex::default() };
+        let (tokens, money, is_read) = (Part::new(), Part::new(), AtomicBool::new(true));
+        let purse = Self { id, tokens, money, tally: Mutex::default(), is_read };
         purse.set_limit(limit);
         purse
+    }
+
+    /// The same of a budget of which it may have: the ledger, which counts sums, says how much.
+    pub(crate) fn read_again(id: BudgetId, limit: BudgetLimit) -> Self {
+        Self { is_read: AtomicBool::new(false), ..Self::new(id, limit) }
     }
 
     pub(crate) fn limit(&self) -> BudgetLimit {
@@ -71,7 +80,7 @@ impl Purse {
 
     /// Takes `amount` of the grant, or nothing where there is no room for it.
     pub(crate) fn take(&self, amount: Amount) -> bool {
-        if !self.tokens.take(amount.tokens) {
+        if !self.is_read.load(Ordering::Acquire) || !self.tokens.take(amount.tokens) {
             return false;
         }
         if !self.money.take(amount.money.as_nanos()) {
@@ -108,6 +117,9 @@ impl Purse {
     /// What to ask the ledger for, so that there is room for `needed` now, and for as much as is spent in a while. What lies idle
     /// above that goes back. `None` where there is nothing to say.
     pub(crate) fn ask(&self, needed: Amount) -> Option<Asked> {
+        if !self.is_read.load(Ordering::Acquire) {
+            return Some(self.ask_what_was_spent());
+        }
         let mut tally = self.tally();
         let spent = self.spent();
         let since = spent.saturating_sub(tally.settled);
@@ -136,6 +148,19 @@ impl Purse {
         (!is_same).then_some(Asked { line, kept })
     }
 
+    /// A line that wants nothing: what was granted is what was spent.
+    fn ask_what_was_spent(&self) -> Asked {
+        let nothing = Amount::ZERO;
+        let line = GrantLine {
+            budget: self.id.clone(),
+            limit: self.limit(),
+            spent: nothing,
+            least: nothing,
+            most: nothing,
+        };
+        Asked { line, kept: nothing }
+    }
+
     /// The last line: nothing is wanted any more, and what calls under way hold counts as spent.
     pub(crate) fn close(&self) -> Asked {
         let tally = self.tally();
@@ -151,9 +176,16 @@ impl Purse {
     pub(crate) fn answer(&self, asked: &Asked, grant: &Grant) {
         let mut tally = self.tally();
         tally.granted = grant.granted;
-        self.tokens.answer(asked.kept.tokens, grant.granted.tokens, grant.left.tokens);
+        let mut kept = asked.kept;
+        if !self.is_read.load(Ordering::Acquire) {
+            self.tokens.spent.fetch_add(grant.granted.tokens, Ordering::Relaxed);
+            self.money.spent.fetch_add(grant.granted.money.as_nanos(), Ordering::Relaxed);
+            (tally.settled, kept) = (grant.granted, grant.granted);
+        }
+        self.tokens.answer(kept.tokens, grant.granted.tokens, grant.left.tokens);
         let left = if grant.left.money == Money::MAX { UNLIMITED } else { grant.left.money.as_nanos() };
-        self.money.answer(asked.kept.money.as_nanos(), grant.granted.money.as_nanos(), left);
+        self.money.answer(kept.money.as_nanos(), grant.granted.money.as_nanos(), left);
+        self.is_read.store(true, Ordering::Release);
     }
 
     /// Whether the ledger knows what was spent and nothing is held.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use agentscale_core::BudgetLedger;
-use agentscale_core::budget::{BudgetLimit, BudgetPeriod, Money, UsageQuery};
+use agentscale_core::budget::{BudgetId, BudgetLimit, BudgetPeriod, BudgetScope, Money, UsageQuery};
 use agentscale_core::llm::{EmbeddingRequest, LlmProvider, Usage};
 use agentscale_core::metrics::Metrics;
 use agentscale_core::time::ManualClock;
@@ -237,4 +237,23 @@ async fn refusals_and_exchanges_are_counted() {
         "{text}"
     );
     assert!(text.contains("agentscale_gateway_budget_exchange_seconds_count 1\n"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_idle_for_long_goes_on_with_what_is_left_of_a_budget_for_good() {
+    let most = bound().await.tokens;
+    let ledger = InMemoryBudgetLedger::new();
+    let lasting = Budget::for_each_tenant(BudgetPeriod::Forever, tokens(most + 4 * 130));
+    let gateway = spending(using(Usage::new(100, 30)), &ledger).budget(lasting).build().unwrap();
+    for call in 0..5 {
+        for name in ["acme", "other"] {
+            gateway.complete(ask(name)).await.unwrap_or_else(|error| panic!("{call}: {error}"));
+        }
+        // What lies idle goes back by and by.
+        tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    }
+    assert_eq!(gateway.complete(ask("acme")).await.unwrap_err().kind(), ErrorKind::BudgetExceeded);
+    let budget = BudgetId::at(BudgetScope::new(Some(tenant("acme"))), BudgetPeriod::Forever, 0);
+    let balance = ledger.balances(&[budget], ManualClock::UNIX_START).await.unwrap()[0];
+    assert_eq!(balance.spent.tokens, 5 * 130);
 }
