@@ -166,9 +166,10 @@ impl Gateway {
         }
     }
 
-    /// Whether a provider works, as far as its calls and probes have shown: whether a call may have an answer.
+    /// Whether a provider works, as far as its calls and probes have shown, and accepts a key that it has: whether a call
+    /// may have an answer. A key that only waits for room, or for the end of a rate limit, is accepted.
     pub fn works(&self) -> bool {
-        self.shared.table().works()
+        self.shared.table().works(self.shared.desk.now())
     }
 
     /// The models that a key serves for this tenant, by name; for calls that name no tenant, those of keys for all.

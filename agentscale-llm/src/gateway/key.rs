@@ -264,6 +264,11 @@ impl Key {
         self.cool_until.fetch_max((now + wait).as_nanos(), Ordering::Relaxed);
     }
 
+    /// Whether the provider accepts it, as far as it has said.
+    pub(crate) fn is_in_use(&self, now: Monotonic) -> bool {
+        self.cool_until.load(Ordering::Relaxed) <= now.as_nanos()
+    }
+
     /// Rests as long as the key of this name did before the gateway was set up anew.
     pub(crate) fn rest_like(&self, before: &Self) {
         self.cool_until.fetch_max(before.cool_until.load(Ordering::Relaxed), Ordering::Relaxed);

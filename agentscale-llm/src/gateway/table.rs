@@ -76,9 +76,11 @@ impl Table {
         tenant.and_then(|tenant| self.weights.get(tenant)).map_or(1, |weight| weight.get())
     }
 
-    /// Whether one of the providers works.
-    pub(crate) fn works(&self) -> bool {
-        self.pools.values().any(|pool| pool.health().works())
+    /// Whether one of the providers works, and accepts one of its keys.
+    pub(crate) fn works(&self, now: Monotonic) -> bool {
+        self.pools
+            .values()
+            .any(|pool| pool.health().works() && pool.keys().iter().any(|key| key.is_in_use(now)))
     }
 
     pub(crate) fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
