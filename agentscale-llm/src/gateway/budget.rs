@@ -270,11 +270,15 @@ impl Budgets {
         // Should its runtime end, the next call starts it on its own.
         let stops = Stops { runs: Arc::clone(&self.runs), budgets: Arc::downgrade(self) };
         let settling = keep_settling(Arc::downgrade(self), Arc::clone(&self.wake));
-        let task = tokio::spawn(async move {
+        let settling = async move {
             let _stops = stops;
             settling.await;
-        });
-        *lock(&self.task) = Some(task.abort_handle());
+        };
+        let mut task = lock(&self.task);
+        // Whoever closes takes the task out behind that word: it sees this one, or this sees the word.
+        if !self.closed.load(Ordering::Relaxed) {
+            *task = Some(tokio::spawn(settling).abort_handle());
+        }
     }
 }
 
@@ -336,4 +340,24 @@ fn unavailable() -> Error {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No holder panics half-way.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use agentscale_core::metrics::Metrics;
+    use agentscale_core::time::SystemClock;
+
+    use super::*;
+    use crate::budget::InMemoryBudgetLedger;
+
+    #[tokio::test]
+    async fn a_call_that_was_let_in_before_the_close_starts_nothing_behind_it() {
+        let metrics = BudgetMetrics::new(&Metrics::new()).unwrap();
+        let setup = (Rules::default(), BudgetConfig::default(), metrics);
+        let ledger = Arc::new(InMemoryBudgetLedger::new());
+        let budgets = Arc::new(Budgets::new(ledger, Arc::new(SystemClock::new()), setup));
+        budgets.close().await.unwrap();
+        budgets.keep_settling();
+        assert!(lock(&budgets.task).is_none());
+    }
 }

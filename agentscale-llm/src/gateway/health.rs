@@ -96,11 +96,22 @@ impl Health {
     /// After a failure: where that has opened the circuit, probes go out until the provider answers one.
     pub(crate) fn watch(self: &Arc<Self>, shared: &Arc<Shared>, probe: Probe) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever ends says so first; a task that was ended with its runtime could not.
         let is_watched = watch.as_ref().is_some_and(|task| !task.is_finished());
         if !is_watched && self.is_open() {
             let watching = keep_watching(Arc::downgrade(self), Arc::downgrade(shared), probe);
             *watch = Some(tokio::spawn(watching).abort_handle());
         }
+    }
+
+    /// Whether the watch ends: from then on another one begins with the next failure that opens the circuit.
+    fn ends_watch(&self) -> bool {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = !self.is_open();
+        if ends {
+            *watch = None;
+        }
+        ends
     }
 
     pub(crate) fn works(&self) -> bool {
@@ -136,7 +147,7 @@ async fn keep_watching(health: Weak<Health>, shared: Weak<Shared>, probe: Probe)
             health.breaker.reset();
             shared.desk.tell_room();
         }
-        if !health.is_open() {
+        if health.ends_watch() {
             return;
         }
         if event == Event::Tick {
@@ -156,5 +167,30 @@ impl Drop for Health {
         if let Some(task) = self.watch.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ExtractiveProvider;
+    use crate::gateway::route::AsksFor;
+    use crate::gateway::{Gateway, GatewayModel, KeyPool, ProviderKey};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_circuit_that_opens_while_its_watch_ends_is_watched_anew() {
+        let key = ProviderKey::new("k", ExtractiveProvider::new());
+        let builder = Gateway::builder().pool(KeyPool::new("p").key(key));
+        let gateway = builder.model(GatewayModel::new("m").via("p", "")).build().unwrap();
+        let shared = Arc::clone(&gateway.shared);
+        let health = Arc::clone(shared.table().pool("p").unwrap().health());
+        // It has seen a closed circuit, and its task has not ended yet.
+        let ending = tokio::spawn(std::future::pending::<()>()).abort_handle();
+        *health.watch.lock().unwrap() = Some(ending.clone());
+        assert!(health.ends_watch());
+        health.breaker.force_open();
+        health.watch(&shared, Probe { model: String::new(), asks_for: AsksFor::Answer });
+        let watching = health.watch.lock().unwrap().as_ref().map(AbortHandle::id);
+        assert!(watching.is_some_and(|id| id != ending.id()), "{watching:?}");
     }
 }
