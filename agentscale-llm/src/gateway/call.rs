@@ -19,7 +19,7 @@ use super::reservation::{Reservation, Rest};
 use super::route::{AsksFor, Overflow, Placed, Route, Target, Tried, Wish};
 use super::table::Table;
 use super::telemetry::{Operation, TargetMetrics, span};
-use super::verdict::{Verdict, judge};
+use super::verdict::{Verdict, is_free, judge};
 use crate::tokens::{estimate_tokens, request_bytes};
 
 mod continuation;
@@ -331,10 +331,11 @@ impl Call {
                 }
                 Verdict::NextProvider | Verdict::Return => Rest::None,
             };
-            match error.kind() {
-                // The provider has done the work, and the answer was too long to be read.
-                ErrorKind::TooLarge => drop(reservation),
-                _ => reservation.refuse(rest),
+            reservation.rest(rest);
+            match is_free(&error) {
+                true => reservation.refuse(),
+                // The provider has read what it was sent.
+                false => drop(reservation),
             }
         }
         let error = self.tell(error);

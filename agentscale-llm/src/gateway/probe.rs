@@ -6,9 +6,9 @@ use agentscale_core::llm::{CompletionRequest, EmbeddingRequest, LlmProvider, Mes
 use tokio::time::timeout;
 
 use super::key::Tokens;
-use super::reservation::{Reservation, Rest};
+use super::reservation::Reservation;
 use super::route::AsksFor;
-use super::verdict::{Verdict, judge};
+use super::verdict::{Verdict, is_free, judge};
 use super::{GatewayConfig, Shared};
 
 /// A small call that shows whether a provider works: of the model and the kind that failed.
@@ -64,20 +64,20 @@ impl Probe {
 
 /// Whether the provider works: it does where it refuses the probe or its key.
 fn settle(reservation: Reservation, answer: Result<Usage>, config: &GatewayConfig) -> bool {
-    match answer.map_err(|error| judge(&error, config)) {
+    let error = match answer {
         Ok(usage) => {
             let used = reservation.key().quota().counted(usage);
             reservation.succeed(used);
-            true
+            return true;
         }
-        Err(Verdict::NextProvider) => false,
-        Err(Verdict::NextKey(rest)) => {
-            reservation.refuse(rest);
-            true
-        }
-        Err(Verdict::Return | Verdict::NextTarget) => {
-            reservation.refuse(Rest::None);
-            true
-        }
+        Err(error) => error,
+    };
+    let verdict = judge(&error, config);
+    if let Verdict::NextKey(rest) = verdict {
+        reservation.rest(rest);
     }
+    if is_free(&error) {
+        reservation.refuse();
+    }
+    verdict != Verdict::NextProvider
 }

@@ -91,14 +91,18 @@ impl Reservation {
         }
     }
 
-    /// The provider refused the call and did no work for it.
-    pub(crate) fn refuse(mut self, rest: Rest) {
+    /// The key, or its quota, is left alone for a while.
+    pub(crate) fn rest(&self, rest: Rest) {
         let now = self.desk.now();
         match rest {
             Rest::None => {}
             Rest::OfKey(rest) => self.key.cool_for(rest, now),
             Rest::OfQuota(rest) => self.key.quota().close_for(rest, now),
         }
+    }
+
+    /// The provider refused the call and did no work for it.
+    pub(crate) fn refuse(mut self) {
         self.settle(Tokens::default());
     }
 

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
+use agentscale_core::llm::PartialAnswer;
 use agentscale_core::{Error, ErrorKind};
 
 use super::GatewayConfig;
 use super::reservation::Rest;
+use crate::refusal::NOT_CONNECTED;
 
 /// What follows from a provider's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,9 @@ pub(crate) enum Verdict {
 /// | `overloaded`, `unavailable`, `deadline_exceeded`, `corrupt`, `internal`, `circuit_open` | stays: it is the provider's trouble | another provider |
 /// | `not_found`, `unsupported` | stays | another target |
 /// | others | stays | ends with the error |
+///
+/// Of what was taken of the key's tokens all flows back where the provider [did no work](is_free), and the input stays taken
+/// where it may have.
 pub(crate) fn judge(error: &Error, config: &GatewayConfig) -> Verdict {
     let rest_of = |millis| error.retry_after().unwrap_or(Duration::from_millis(millis));
     match error.kind() {
@@ -43,4 +48,25 @@ pub(crate) fn judge(error: &Error, config: &GatewayConfig) -> Verdict {
         ErrorKind::NotFound | ErrorKind::Unsupported => Verdict::NextTarget,
         _ => Verdict::Return,
     }
+}
+
+/// Whether a provider did no work for a call that ended so, bills nothing and counts no token of it: it refused it, or never
+/// got it. Where it gave up half-way, or refused the content of what it had read or written, it may have done all.
+pub(crate) fn is_free(error: &Error) -> bool {
+    let refused = matches!(
+        error.kind(),
+        ErrorKind::RateLimited
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::Overloaded
+            | ErrorKind::CircuitOpen
+            | ErrorKind::Unauthenticated
+            | ErrorKind::PermissionDenied
+            | ErrorKind::NotFound
+            | ErrorKind::Unsupported
+            | ErrorKind::InvalidInput
+            | ErrorKind::ContextTooLong
+            | ErrorKind::BudgetExceeded
+    );
+    let began = PartialAnswer::of(error).is_some();
+    (refused && !began) || error.context("reason") == Some(NOT_CONNECTED)
 }

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
+use agentscale_core::Error;
 use agentscale_core::budget::{Amount, Money};
-use agentscale_core::llm::{CacheRetention, PartialAnswer, Usage};
-use agentscale_core::{Error, ErrorKind};
+use agentscale_core::llm::{CacheRetention, Usage};
 
 use super::bound::Bound;
 use super::payer::Payer;
+use crate::gateway::verdict::is_free;
 use crate::prices::ModelPrice;
-use crate::refusal::NOT_CONNECTED;
 
 /// What one attempt has taken of its budgets. Dropped before the call was sent it gives back all of it; dropped after that
 /// the call is charged the most that it can have used, for nobody told what it did.
@@ -69,25 +69,4 @@ impl Drop for Hold {
             State::Settled => {}
         }
     }
-}
-
-/// Whether a provider bills nothing for a call that ended so: it refused it, or never got it. Where it gave up half-way, or refused the
-/// content of what it had read or written, it may.
-fn is_free(error: &Error) -> bool {
-    let refused = matches!(
-        error.kind(),
-        ErrorKind::RateLimited
-            | ErrorKind::QuotaExceeded
-            | ErrorKind::Overloaded
-            | ErrorKind::CircuitOpen
-            | ErrorKind::Unauthenticated
-            | ErrorKind::PermissionDenied
-            | ErrorKind::NotFound
-            | ErrorKind::Unsupported
-            | ErrorKind::InvalidInput
-            | ErrorKind::ContextTooLong
-            | ErrorKind::BudgetExceeded
-    );
-    let began = PartialAnswer::of(error).is_some();
-    (refused && !began) || error.context("reason") == Some(NOT_CONNECTED)
 }

@@ -72,7 +72,6 @@ async fn what_is_refused_before_it_is_sent_takes_nothing() {
 async fn what_a_provider_refuses_gives_back_all_that_it_took() {
     for kind in [
         ErrorKind::InvalidInput,
-        ErrorKind::ContentRefused,
         ErrorKind::ContextTooLong,
         ErrorKind::NotFound,
         ErrorKind::Unsupported,
@@ -133,5 +132,27 @@ mod spoilt {
         let gateway = before(endless).await;
         assert_eq!(gateway.stream(ask("acme")).await.unwrap_err().kind(), ErrorKind::TooLarge);
         assert_untouched(&gateway);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_provider_has_read_stays_taken_of_the_key_and_what_it_refused_flows_back() {
+    for (kind, has_read) in [
+        (ErrorKind::ContentRefused, true),
+        (ErrorKind::TooLarge, true),
+        (ErrorKind::InvalidInput, false),
+        (ErrorKind::ContextTooLong, false),
+        (ErrorKind::RateLimited, false),
+    ] {
+        let limits = KeyLimits::new().with_input_tokens(60_000);
+        let key = ProviderKey::new("k", failing(kind)).with_limits(limits);
+        let model = GatewayModel::new("m").via("p", "");
+        let gateway = builder().pool(KeyPool::new("p").key(key)).model(model).build().unwrap();
+        let mut request = ask("acme");
+        request.messages = vec![Message::user("word ".repeat(6_000))];
+        assert_eq!(gateway.complete(request).await.unwrap_err().kind(), kind);
+        let free = gateway.keys()[0].free_share;
+        let expected = if has_read { 0.7..0.95 } else { 1.0..1.1 };
+        assert!(expected.contains(&free), "{kind}: {free}");
     }
 }
