@@ -15,11 +15,13 @@ mod line;
 mod pool;
 mod probe;
 mod queue;
+mod quota;
 mod race;
 mod reservation;
 mod route;
 mod status;
 mod stream;
+mod succession;
 mod table;
 mod telemetry;
 mod verdict;
@@ -122,8 +124,10 @@ impl Gateway {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Sets the gateway up anew while it runs. Calls under way and in line go on as they began. A key that keeps its
-    /// pool and id keeps what it has used; a pool that keeps its name keeps its circuit.
+    /// Sets the gateway up anew while it runs. Calls under way go on as they began, those in line to the keys that they
+    /// waited for. A key that keeps its pool and id has the limits of its new configuration from then on, and has used of
+    /// them what it had used before: what keys that share a quota no more had used together, each has used; what keys that
+    /// share one now had used apart, they have used together. A pool that keeps its name keeps its circuit.
     ///
     /// Budgets hold with their new limits from then on, and keep what was spent of them. The builder's clock and ledger and
     /// [`GatewayConfig::max_estimates`] are left as they were.
@@ -145,7 +149,7 @@ impl Gateway {
         if let Some((budgets, (rules, config, metrics))) = budgets {
             budgets.set_up_anew(rules, config, metrics);
         }
-        new.take_place(shared.desk.now());
+        succession::take_place(&new, &table, shared.desk.now());
         let before = std::mem::replace(&mut *table, Arc::new(new));
         drop(table);
         shared.set_line_up_anew(&before);

@@ -82,11 +82,29 @@ impl Bucket {
         self.full_at.fetch_max(now.as_nanos().saturating_add(self.time_of(missing)), Ordering::Relaxed);
     }
 
-    /// Holds no more than `before`, whose place it takes, and owes what that owed.
-    pub(crate) fn follow(&self, before: &Self, now: Monotonic) {
-        let missing = i128::from(self.capacity) - i128::from(before.level(now));
-        let missing = u64::try_from(missing).unwrap_or(0);
+    /// Holds no more than those `before` together, whose place it takes, and owes what they owed; of several, what was used
+    /// of each was used of it.
+    pub(crate) fn follow<'a>(&self, before: impl Iterator<Item = &'a Self>, now: Monotonic) {
+        let (mut count, mut levels, mut used) = (0, 0, 0);
+        for bucket in before {
+            let level = i128::from(bucket.level(now));
+            (count, levels, used) = (count + 1, levels + level, used + i128::from(bucket.capacity) - level);
+        }
+        let capacity = i128::from(self.capacity);
+        let level = match count {
+            0 => return,
+            1 => levels,
+            _ => levels.min(capacity - used),
+        };
+        let missing = u64::try_from(capacity - level).unwrap_or(0);
         self.full_at.fetch_max(now.as_nanos().saturating_add(self.time_of(missing)), Ordering::Relaxed);
+    }
+
+    /// The share of its capacity that it holds, 0 to 1.
+    pub(crate) fn share(&self, now: Monotonic) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+        let share = self.level(now).max(0) as f64 / self.capacity.max(1) as f64;
+        share
     }
 
     /// What it holds, in whole units: below zero by its debt.
@@ -156,10 +174,27 @@ mod tests {
         let before = Bucket::per_minute(4);
         before.take(3, at(0.0)).unwrap();
         let after = Bucket::per_minute(5);
-        after.follow(&before, at(3.0));
+        after.follow([&before].into_iter(), at(3.0));
         assert_eq!((before.level(at(3.0)), after.level(at(3.0))), (1, 1));
         assert_eq!(after.take(1, at(3.0)), Ok(1));
         assert!(after.take(1, at(3.0)).is_err(), "a reload gave a request away");
+    }
+
+    #[test]
+    fn what_follows_several_has_used_what_they_have() {
+        let spent = |amount| {
+            let bucket = Bucket::per_minute(100);
+            bucket.settle(0, amount, at(0.0));
+            bucket
+        };
+        for (rate, levels) in [(100, -20), (200, 79), (1_000, 80)] {
+            let after = Bucket::per_minute(rate);
+            after.follow([spent(60), spent(60)].iter(), at(0.0));
+            assert_eq!(after.level(at(0.0)), levels, "{rate}");
+        }
+        let after = Bucket::per_minute(100);
+        after.follow([spent(500), spent(0)].iter(), at(0.0));
+        assert_eq!(after.level(at(0.0)), -400, "debt is carried");
     }
 
     #[test]

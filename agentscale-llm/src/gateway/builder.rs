@@ -9,9 +9,10 @@ use agentscale_core::{BudgetLedger, Error, ErrorKind, Priority, Result, Tenant};
 
 use super::budget::{Budget, BudgetConfig, Budgets, Rules};
 use super::health::Health;
-use super::key::{Key, Quota};
+use super::key::Key;
 use super::pool::{Allowed, Pool};
 use super::route::{Route, Takes, Target};
+use super::succession::{self, Wanted};
 use super::table::Table;
 use super::telemetry::{BudgetMetrics, LineMetrics, TargetMetrics};
 use super::{Gateway, GatewayConfig, KeyChoice, KeyLimits};
@@ -229,23 +230,15 @@ impl KeyPool {
         if self.keys.is_empty() {
             return Err(refused("pool", &self.name, "has no key"));
         }
-        let mut quotas: HashMap<String, Arc<Quota>> = HashMap::new();
+        let keys_before = before.map(Pool::keys).unwrap_or_default();
+        self.keys.iter().try_for_each(|key| key.limits.check(&key.id))?;
+        let wanted: Vec<_> = self.keys.iter().map(ProviderKey::wanted).collect();
+        let quotas = succession::quotas(&wanted, keys_before);
         let mut keys = Vec::new();
-        for key in self.keys {
-            key.limits.check(&key.id)?;
-            let keys_before = before.map(Pool::keys).unwrap_or_default();
-            let key_before = keys_before.iter().find(|before| **before.id() == *key.id);
-            let own = || match key_before {
-                Some(before) => before.quota().succeeded_by(&key.limits),
-                None => Arc::new(Quota::new(&key.limits)),
-            };
-            let quota = match &key.quota {
-                Some(name) => Arc::clone(quotas.entry(name.clone()).or_insert_with(own)),
-                None => own(),
-            };
+        for (key, quota) in self.keys.into_iter().zip(quotas) {
             let allowed = key.tenants.map_or(Allowed::Everyone, Allowed::These);
             let key = Key::new(key.id, key.provider, quota);
-            if let Some(before) = key_before {
+            if let Some(before) = keys_before.iter().find(|before| before.id() == key.id()) {
                 key.rest_like(before);
             }
             keys.push((Arc::new(key), allowed));
@@ -289,6 +282,10 @@ impl ProviderKey {
     pub fn for_tenants(mut self, tenants: impl IntoIterator<Item = Tenant>) -> Self {
         self.tenants = Some(tenants.into_iter().collect());
         self
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { id: &self.id, shares: self.quota.as_deref(), limits: &self.limits }
     }
 }
 

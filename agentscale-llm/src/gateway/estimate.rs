@@ -8,7 +8,7 @@ use agentscale_core::Tenant;
 use agentscale_core::llm::{CompletionRequest, Usage};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::key::Tokens;
+use super::quota::Tokens;
 use crate::tokens::request_bytes;
 
 /// What tenants' calls of a model took, learned from those that ended.

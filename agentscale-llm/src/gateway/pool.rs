@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::affinity::jump;
 use super::desk::Desk;
 use super::health::Health;
-use super::key::{Key, Tokens};
+use super::key::Key;
+use super::quota::Tokens;
 use super::reservation::Reservation;
 
 /// The keys through which one class of models is called.
@@ -35,7 +36,8 @@ pub enum KeyChoice {
     /// One after the other.
     #[default]
     RoundRobin,
-    /// The one of two drawn by chance that has the greater share of its limits free.
+    /// The one of two drawn by chance that has the greater share of its limits free, where a key counts the less the more
+    /// of its calls have failed of late.
     TwoChoices,
 }
 
@@ -112,12 +114,16 @@ impl Pool {
         for key in eligible.starting_at(first).filter(|key| !spent.contains(key.id())) {
             let refused = match key.cool_left(now) {
                 Some(left) => Some(left),
-                None => match key.quota().take(tokens, now) {
-                    Ok(taken) => {
-                        return Ok(Reservation::new(Arc::clone(key), Arc::clone(desk), Some(permit), taken));
+                None => {
+                    let quota = key.quota();
+                    match quota.take(tokens, now) {
+                        Ok(taken) => {
+                            let (key, quota, desk) = (Arc::clone(key), Arc::clone(quota), Arc::clone(desk));
+                            return Ok(Reservation::new(key, quota, desk, Some(permit), taken));
+                        }
+                        Err(wait) => wait,
                     }
-                    Err(wait) => wait,
-                },
+                }
             };
             no_key = no_key.or(refused);
         }
@@ -134,8 +140,8 @@ impl Pool {
             KeyChoice::RoundRobin => self.next.fetch_add(1, Ordering::Relaxed) % keys,
             KeyChoice::TwoChoices => {
                 let (one, other) = (fastrand::usize(..keys), fastrand::usize(..keys));
-                let share = |place: usize| eligible.key(place).quota().free_share(now);
-                if share(one) >= share(other) { one } else { other }
+                let worth = |place: usize| eligible.key(place).worth(now);
+                if worth(one) >= worth(other) { one } else { other }
             }
         }
     }

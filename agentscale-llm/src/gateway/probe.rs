@@ -5,7 +5,7 @@ use agentscale_core::Result;
 use agentscale_core::llm::{CompletionRequest, EmbeddingRequest, LlmProvider, Message, Usage};
 use tokio::time::timeout;
 
-use super::key::Tokens;
+use super::quota::Tokens;
 use super::reservation::Reservation;
 use super::route::AsksFor;
 use super::verdict::{Verdict, is_free, judge};
@@ -35,8 +35,11 @@ impl Probe {
     ) -> Option<impl Future<Output = bool> + use<>> {
         let (table, now) = (shared.table(), shared.desk.now());
         let mut keys = table.pool(pool)?.keys().iter().filter(|key| key.cool_left(now).is_none());
-        let (key, taken) = keys.find_map(|key| Some((key, key.quota().take(TOKENS, now).ok()?)))?;
-        let mut reservation = Reservation::new(Arc::clone(key), Arc::clone(&shared.desk), None, taken);
+        let (key, quota, taken) = keys.find_map(|key| {
+            let quota = key.quota();
+            Some((Arc::clone(key), Arc::clone(quota), quota.take(TOKENS, now).ok()?))
+        })?;
+        let mut reservation = Reservation::new(key, quota, Arc::clone(&shared.desk), None, taken);
         let probe = self.clone();
         Some(async move {
             reservation.send();

@@ -5,13 +5,16 @@ use agentscale_core::layers::Permit;
 use agentscale_core::llm::RateLimits;
 
 use super::desk::Desk;
-use super::key::{Key, Taken, Tokens};
+use super::key::Key;
+use super::quota::{Quota, Taken, Tokens};
 
 /// A call's place on a key. Dropped before it was sent it gives back all that it took; dropped after that it books what
 /// was counted, for the provider has done the work.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     key: Arc<Key>,
+    /// Of which it was taken: the key may have another by now.
+    quota: Arc<Quota>,
     desk: Arc<Desk>,
     permit: Option<Permit>,
     taken: Taken,
@@ -36,8 +39,14 @@ enum State {
 
 impl Reservation {
     /// What was `taken` of a key's limits, by a call that its circuit let through; by a probe without.
-    pub(super) fn new(key: Arc<Key>, desk: Arc<Desk>, permit: Option<Permit>, taken: Taken) -> Self {
-        Self { key, desk, permit, taken, state: State::Held }
+    pub(super) fn new(
+        key: Arc<Key>,
+        quota: Arc<Quota>,
+        desk: Arc<Desk>,
+        permit: Option<Permit>,
+        taken: Taken,
+    ) -> Self {
+        Self { key, quota, desk, permit, taken, state: State::Held }
     }
 
     pub(crate) fn key(&self) -> &Arc<Key> {
@@ -86,6 +95,7 @@ impl Reservation {
 
     /// The provider failed: its trouble, not the key's.
     pub(crate) fn fail(mut self) {
+        self.key.failed(self.desk.now());
         if let Some(permit) = self.permit.take() {
             permit.failure();
         }
@@ -94,6 +104,9 @@ impl Reservation {
     /// The key, or its quota, is left alone for a while.
     pub(crate) fn rest(&self, rest: Rest) {
         let now = self.desk.now();
+        if rest != Rest::None {
+            self.key.failed(now);
+        }
         match rest {
             Rest::None => {}
             Rest::OfKey(rest) => self.key.cool_for(rest, now),
@@ -108,7 +121,7 @@ impl Reservation {
 
     fn settle(&mut self, used: Tokens) {
         self.state = State::Settled;
-        self.key.quota().settle(self.taken, used, self.desk.now());
+        self.quota.settle(self.taken, used, self.desk.now());
         self.desk.tell_room();
     }
 }
@@ -117,7 +130,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         match self.state {
             State::Held => {
-                self.key.quota().give_back(self.taken, self.desk.now());
+                self.quota.give_back(self.taken, self.desk.now());
                 self.desk.tell_room();
             }
             State::Sent(used) => self.settle(used),

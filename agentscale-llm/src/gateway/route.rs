@@ -6,8 +6,8 @@ use agentscale_core::llm::LlmCapabilities;
 use agentscale_core::{Error, ErrorKind, Priority, Tenant};
 
 use super::desk::Desk;
-use super::key::Tokens;
 use super::pool::{NoKey, Pool};
+use super::quota::Tokens;
 use super::reservation::Reservation;
 use super::telemetry::TargetMetrics;
 use crate::prices::ModelPrice;

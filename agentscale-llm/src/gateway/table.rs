@@ -67,11 +67,6 @@ impl Table {
         self.pools.values()
     }
 
-    /// It is used from now on.
-    pub(super) fn take_place(&self, now: Monotonic) {
-        self.pools().flat_map(|pool| pool.keys()).for_each(|key| key.quota().take_place(now));
-    }
-
     pub(crate) fn weight(&self, tenant: Option<&Tenant>) -> u32 {
         tenant.and_then(|tenant| self.weights.get(tenant)).map_or(1, |weight| weight.get())
     }

@@ -1,11 +1,14 @@
 use std::time::Duration;
 
+use agentscale_core::ErrorKind;
 use agentscale_core::llm::{
     Completion, FinishReason, LimitedUnit, LlmProvider, Message, RateLimit, RateLimits, Usage,
 };
 use agentscale_core::testkit::ScriptedProvider;
 use agentscale_llm::SimulatedProvider;
-use agentscale_llm::gateway::{Gateway, GatewayConfig, KeyLimits};
+use agentscale_llm::gateway::{
+    Gateway, GatewayConfig, GatewayModel, KeyChoice, KeyLimits, KeyPool, ProviderKey,
+};
 use agentscale_llm::simulated::SimulatedConfig;
 use futures::future::join_all;
 use tokio::time::Instant;
@@ -20,6 +23,27 @@ async fn keys_with_room_take_turns() {
         gateway.complete(ask("acme")).await.unwrap();
     }
     assert_eq!(keys.iter().map(calls).collect::<Vec<_>>(), [10, 10, 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_keys_that_are_free_the_one_that_fails_is_chosen_less() {
+    let keys = [super::scene::failing(ErrorKind::Unavailable), answering()];
+    let mut config = GatewayConfig::new();
+    config.failures_to_leave = u16::MAX;
+    let pool = KeyPool::new("p").with_choice(KeyChoice::TwoChoices);
+    let pool = keys
+        .iter()
+        .enumerate()
+        .fold(pool, |pool, (place, key)| pool.key(ProviderKey::new(format!("k{place}"), key.clone())));
+    let gateway = super::scene::builder().config(config).pool(pool);
+    let gateway = gateway.model(GatewayModel::new("m").via("p", "")).build().unwrap();
+    for _ in 0..400 {
+        // Every call that meets the first key fails.
+        drop(gateway.complete(ask("acme")).await);
+    }
+    // Where both draws are the same key there is no choice: of four, one.
+    let failed = calls(&keys[0]);
+    assert!((50..160).contains(&failed), "{failed} of 400");
 }
 
 #[tokio::test(start_paused = true)]

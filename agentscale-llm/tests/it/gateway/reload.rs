@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use agentscale_core::ErrorKind;
-use agentscale_core::llm::LlmProvider;
+use agentscale_core::llm::{Completion, FinishReason, LlmProvider, Message, Usage};
 use agentscale_core::testkit::ScriptedProvider;
-use agentscale_llm::gateway::{GatewayModel, KeyLimits};
+use agentscale_llm::gateway::{Gateway, GatewayBuilder, GatewayModel, KeyLimits, KeyPool, ProviderKey};
 use tokio::time::{Instant, sleep};
 
-use super::scene::{answering, ask, calls, pooled};
+use super::scene::{answering, ask, assert_idle, builder, calls, pooled};
 
 #[tokio::test(start_paused = true)]
 async fn a_key_keeps_what_it_has_used_when_the_gateway_is_set_up_anew() {
@@ -104,7 +104,7 @@ async fn a_set_up_that_was_refused_leaves_no_limits_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_calls_in_line_take_of_the_limits_before_counts_in_the_new() {
+async fn calls_in_line_go_by_the_new_limits_and_count_in_them() {
     let provider = answering();
     let set_up = |requests| pooled([(provider.clone(), KeyLimits::new().with_requests(requests))]);
     let gateway = set_up(60).build().unwrap();
@@ -116,10 +116,112 @@ async fn what_calls_in_line_take_of_the_limits_before_counts_in_the_new() {
     sleep(Duration::from_millis(1)).await;
     assert_eq!(gateway.waiting(), 30);
     gateway.reload(set_up(120)).unwrap();
+    let start = Instant::now();
     for call in calls {
         call.await.unwrap().unwrap();
     }
-    // In 30 seconds 60 of 120 have flowed in, and 30 were taken.
-    let share = gateway.keys()[0].free_share;
-    assert!((0.2..0.3).contains(&share), "{share}");
+    // In 15 seconds 30 of 120 have flowed in, and 30 were taken.
+    let (waited, share) = (start.elapsed().as_secs_f64(), gateway.keys()[0].free_share);
+    assert!((14.9..15.2).contains(&waited) && share < 0.02, "{waited} {share}");
+}
+
+/// A pool of keys `k0`, `k1`, of which those with a name of a quota share it.
+fn sharing(
+    providers: &[ScriptedProvider; 2],
+    quotas: [Option<&str>; 2],
+    limits: &KeyLimits,
+) -> GatewayBuilder {
+    let keys = providers.iter().zip(quotas).enumerate().map(|(place, (provider, quota))| {
+        let key = ProviderKey::new(format!("k{place}"), provider.clone()).with_limits(limits.clone());
+        quota.into_iter().fold(key, ProviderKey::with_quota)
+    });
+    let pool = keys.fold(KeyPool::new("p"), KeyPool::key);
+    builder().pool(pool).model(GatewayModel::new("m").via("p", ""))
+}
+
+const SHARED: [Option<&str>; 2] = [Some("org"), Some("org")];
+
+/// How many calls go at once.
+async fn at_once(gateway: &Gateway) -> usize {
+    let start = Instant::now();
+    for calls in 0.. {
+        gateway.complete(ask("acme")).await.unwrap();
+        if start.elapsed() > Duration::ZERO {
+            return calls;
+        }
+    }
+    unreachable!("a minute's worth has an end")
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_part_have_a_quota_each_with_what_was_used_of_the_one_they_had() {
+    for (before, after) in [(60, 60), (60, 50)] {
+        let providers = [answering(), answering()];
+        let limits = |requests| KeyLimits::new().with_requests(requests);
+        let gateway = sharing(&providers, SHARED, &limits(before)).build().unwrap();
+        for _ in 0..40 {
+            gateway.complete(ask("acme")).await.unwrap();
+        }
+        gateway.reload(sharing(&providers, [None, None], &limits(after))).unwrap();
+        assert_eq!(at_once(&gateway).await, 40, "{after}: 20 of each");
+        // A minute later each has its own.
+        sleep(Duration::from_secs(70)).await;
+        let each = usize::try_from(after).unwrap();
+        assert_eq!(at_once(&gateway).await, 2 * each, "{after}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_call_owes_that_began_before_its_keys_parted_both_owe() {
+    let answer = Completion::new(Message::assistant("a"), FinishReason::Stop, Usage::new(1, 5_000), "m");
+    let late = ScriptedProvider::new().with_delay(Duration::from_secs(1)).with_completion(answer).repeating();
+    let providers = [late.clone(), late];
+    let limits = |tokens| KeyLimits::new().with_output_tokens(tokens).with_concurrency(2);
+    let gateway = sharing(&providers, SHARED, &limits(600)).build().unwrap();
+    let running = tokio::spawn({
+        let gateway = gateway.clone();
+        async move { gateway.complete(ask("acme").with_max_tokens(1)).await }
+    });
+    sleep(Duration::from_millis(500)).await;
+    gateway.reload(sharing(&providers, [None, None], &limits(1_000))).unwrap();
+    assert!(gateway.keys().iter().all(|key| key.free_share > 0.0 && key.in_flight == 1));
+    running.await.unwrap().unwrap();
+    assert!(gateway.keys().iter().all(|key| key.free_share == 0.0), "{:?}", gateway.keys());
+    assert_idle(&gateway);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_come_together_have_used_of_one_quota_what_both_had_used() {
+    let providers = [answering(), answering()];
+    let limits = KeyLimits::new().with_requests(60);
+    let gateway = sharing(&providers, [None, None], &limits).build().unwrap();
+    for _ in 0..80 {
+        gateway.complete(ask("acme")).await.unwrap();
+    }
+    gateway.reload(sharing(&providers, SHARED, &limits)).unwrap();
+    let start = Instant::now();
+    gateway.complete(ask("acme")).await.unwrap();
+    let waited = start.elapsed().as_secs_f64();
+    assert!((20.9..21.2).contains(&waited), "80 of 60, and one more: {waited}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_line_goes_by_the_quota_that_its_key_has_now() {
+    let providers = [answering(), answering()];
+    let limits = |requests| KeyLimits::new().with_requests(requests);
+    let gateway = sharing(&providers, SHARED, &limits(6)).build().unwrap();
+    for _ in 0..6 {
+        gateway.complete(ask("acme")).await.unwrap();
+    }
+    let start = Instant::now();
+    let waiting = tokio::spawn({
+        let gateway = gateway.clone();
+        async move { gateway.complete(ask("acme")).await }
+    });
+    sleep(Duration::from_millis(1)).await;
+    gateway.reload(sharing(&providers, [None, None], &limits(600))).unwrap();
+    waiting.await.unwrap().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    let shares: Vec<_> = gateway.keys().iter().map(|key| key.free_share).collect();
+    assert_ne!(shares[0], shares[1], "one of the keys has paid for it: {shares:?}");
 }
