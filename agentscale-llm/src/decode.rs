@@ -276,9 +276,12 @@ fn nameless(data: &[u8]) -> SseEvent<'_> {
     SseEvent { name: "", data }
 }
 
-/// Reads the JSON of an event. The parser's error is left out: it may quote the answer.
+/// Reads the JSON of an event, which is an object: the fields of one are read from a list too, by their places. The
+/// parser's error is left out: it may quote the answer.
 pub(crate) fn event<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T> {
-    serde_json::from_slice(data).map_err(|_| corrupt("no json of this api"))
+    let is_object = data.trim_ascii_start().starts_with(b"{");
+    let object = is_object.then(|| serde_json::from_slice(data).ok()).flatten();
+    object.ok_or_else(|| corrupt("no json of this api"))
 }
 
 pub(crate) fn corrupt(reason: &'static str) -> Error {

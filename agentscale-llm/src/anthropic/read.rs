@@ -19,5 +19,5 @@ pub(super) fn completion(
     if is_whole {
         reader.end(&mut draft);
     }
-    draft.finish(model, &mut events).map(|completion| (completion, events))
+    draft.finish_body(model, &mut events).map(|completion| (completion, events))
 }

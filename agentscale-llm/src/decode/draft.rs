@@ -220,6 +220,21 @@ impl Draft {
         PartialAnswer::new(message, self.usage, self.model_or(asked_model))
     }
 
+    /// The answer of a body that came in one piece. One that tells nothing of an answer is none of this API.
+    #[cfg(any(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
+    pub(crate) fn finish_body(
+        self,
+        asked_model: &str,
+        events: &mut Vec<CompletionEvent>,
+    ) -> Result<Completion> {
+        let ends = self.failed.is_some() || self.finish_reason.is_some() || self.refused;
+        let begins = !self.parts.is_empty() || !self.model.is_empty() || self.usage != Usage::default();
+        if !begins && !ends {
+            return Err(super::corrupt("no answer in the body"));
+        }
+        self.finish(asked_model, events)
+    }
+
     /// The whole answer, once its terminal event has come. Calls of which no id and no arguments came start here.
     pub(crate) fn finish(
         mut self,

@@ -12,7 +12,7 @@ pub(super) fn completion(
 ) -> Result<(Completion, Vec<CompletionEvent>)> {
     let (mut draft, mut events) = (Draft::answering(messages), Vec::new());
     match GenerateReader::default().add_body(body, &mut draft, &mut events) {
-        Ok(()) => draft.finish(model, &mut events).map(|completion| (completion, events)),
+        Ok(()) => draft.finish_body(model, &mut events).map(|completion| (completion, events)),
         Err(error) => Err(draft.partial(model).behind(error)),
     }
 }

@@ -1,6 +1,7 @@
 use agentscale_core::llm::{CompletionEvent, FinishReason};
 use agentscale_core::{Json, Result};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{API_NAME, error, wire};
 use crate::decode::{self, Draft, EventReader, corrupt};
@@ -71,8 +72,11 @@ impl GenerateReader {
         if !body.trim_ascii_start().starts_with(b"[") {
             return self.add(decode::event(body)?, draft, events);
         }
-        let chunks: Vec<wire::Answer<'_>> = decode::event(body)?;
-        chunks.into_iter().try_for_each(|chunk| self.add(chunk, draft, events))
+        let chunks: Vec<&RawValue> =
+            serde_json::from_slice(body).map_err(|_| corrupt("no json of this api"))?;
+        chunks
+            .into_iter()
+            .try_for_each(|chunk| self.add(decode::event(chunk.get().as_bytes())?, draft, events))
     }
 
     fn add(

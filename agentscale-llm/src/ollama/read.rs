@@ -14,7 +14,7 @@ pub(super) fn completion(
     let line: wire::Line<'_> = decode::event(body)?;
     let (mut draft, mut events) = (Draft::answering(messages), Vec::new());
     match reader.add(line, &mut draft, &mut events) {
-        Ok(()) => draft.finish(model, &mut events).map(|completion| (completion, events)),
+        Ok(()) => draft.finish_body(model, &mut events).map(|completion| (completion, events)),
         Err(error) => Err(draft.partial(model).behind(error)),
     }
 }

@@ -18,6 +18,8 @@ mod gateway;
 mod gemini;
 #[cfg(all(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
 mod keys;
+#[cfg(all(feature = "anthropic", feature = "gemini", feature = "ollama", feature = "openai"))]
+mod malformed;
 #[cfg(feature = "openai")]
 mod model_server;
 #[cfg(feature = "ollama")]

@@ -13,7 +13,7 @@ pub(crate) fn completion(
     let response = decode::event(body)?;
     let (mut draft, mut events) = (Draft::answering(messages), Vec::new());
     match ChatReader::default().add(response, &mut draft, &mut events) {
-        Ok(()) => draft.finish(model, &mut events).map(|completion| (completion, events)),
+        Ok(()) => draft.finish_body(model, &mut events).map(|completion| (completion, events)),
         Err(error) => Err(draft.partial(model).behind(error)),
     }
 }

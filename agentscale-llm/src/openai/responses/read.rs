@@ -9,7 +9,7 @@ pub(super) fn completion(body: &[u8], model: &str) -> Result<(Completion, Vec<Co
     let response: wire::Response<'_> = decode::event(body)?;
     let (mut draft, mut events) = (Draft::default(), Vec::new());
     match ResponseReader::default().add(response, &mut draft, &mut events) {
-        Ok(()) => draft.finish(model, &mut events).map(|completion| (completion, events)),
+        Ok(()) => draft.finish_body(model, &mut events).map(|completion| (completion, events)),
         Err(error) => Err(draft.partial(model).behind(error)),
     }
 }
