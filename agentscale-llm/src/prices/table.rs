@@ -61,7 +61,8 @@ impl PriceTable {
         Self::default()
     }
 
-    /// The list prices that this version knows, of the days that stand in `agentscale-llm/src/prices.json`. Prices
+    /// The list prices that this version knows, of the days that stand in `agentscale-llm/src/prices.json`. Of a price that is
+    /// lower for a time, or at some hours, the higher one stands there, so that no budget is overspent. Prices
     /// change, and discounts are the host's own: [`Self::with`] and [`Self::extended`] put others in their place.
     pub fn built_in() -> Self {
         Self::new().extended(built_in_entries())
@@ -146,6 +147,7 @@ fn built_in_entries() -> Vec<PriceEntry> {
 #[cfg(test)]
 mod tests {
     use agentscale_core::budget::Money;
+    use agentscale_core::llm::{CacheRetention, Usage};
 
     use super::*;
 
@@ -203,6 +205,32 @@ mod tests {
                 entry.model
             );
             assert!(entry.above.is_none_or(|above| above.price.input > entry.price.input), "{}", entry.model);
+        }
+    }
+
+    #[test]
+    fn models_of_each_provider_have_a_price_by_the_names_that_they_are_called_by() {
+        let table = PriceTable::built_in();
+        for (model, input) in [
+            ("claude-opus-5-5-20260922", "4"),
+            ("claude-sonnet-4-5-20250929", "3"),
+            ("gpt-6.2-sol", "2"),
+            ("gpt-5.6", "5"),
+            ("gemini-3.1-pro-preview", "2"),
+            ("gemini-3.8-flash", "1.50"),
+            ("mistral-medium-latest", "1.50"),
+            ("mistral-large-2512", "0.50"),
+            ("deepseek-flash", "0.30"),
+        ] {
+            let of_a_thousand =
+                |price: ModelPrice| price.cost(Usage::new(1_000, 0), CacheRetention::Standard);
+            let expected = Price::new(input.parse().unwrap(), Money::ZERO).into();
+            let found = table.find("p", model).map(of_a_thousand);
+            assert_eq!(found, Some(of_a_thousand(expected)), "{model}");
+        }
+        // One that is told apart by a word is not known by its beginning.
+        for model in ["claude-opus-5-6", "gpt-6.2", "gpt-6.2-sol-mini", "mistral-large-latest"] {
+            assert_eq!(table.find("p", model), None, "{model}");
         }
     }
 
