@@ -137,6 +137,12 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST, message)
     }
 
+    pub(crate) fn compressed() -> Self {
+        let message = "The body of the request is compressed, which is not supported.";
+        let error = Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, message);
+        Self { param: Some("content-encoding".to_owned()), code: Some("unsupported_value"), ..error }
+    }
+
     pub(crate) fn body_too_slow() -> Self {
         let message = "The body of the request took too long to arrive.";
         Self::new(StatusCode::REQUEST_TIMEOUT, INVALID_REQUEST, message)

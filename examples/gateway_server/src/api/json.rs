@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,14 +21,32 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        if request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            return Err(ApiError::compressed());
+        }
         let limits = &app.config.limits;
         let reading = app.bodies.read(request.into_body(), limits.max_body_bytes);
         let read = timeout(limits.body_timeout(), reading).await;
         let (body, held) = read.map_err(|_| ApiError::body_too_slow())??;
-        let parsed = serde_json::from_slice(&body);
-        parsed.map(|asked| Self(asked, held)).map_err(|error| {
-            ApiError::invalid(format!("We could not parse the JSON body of your request: {error}"))
-        })
+        match serde_json::from_slice(&body) {
+            Ok(asked) => Ok(Self(asked, held)),
+            Err(error) => Err(unreadable::<T>(&body, &error)),
+        }
+    }
+}
+
+/// Why a body is refused; where a field is of another type, by its name.
+fn unreadable<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> ApiError {
+    let message = format!("We could not parse the JSON body of your request: {error}");
+    if !error.is_data() {
+        return ApiError::invalid(message);
+    }
+    // Only now, as whoever names the field reads more slowly.
+    let named: Result<T, _> =
+        serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body));
+    match named.map_err(|error| error.path().to_string()) {
+        Err(field) if field != "." => ApiError::invalid_param(field, message),
+        _ => ApiError::invalid(message),
     }
 }
 

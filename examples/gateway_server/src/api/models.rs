@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use agentscale::core::llm::ModelInfo;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -60,8 +61,9 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Json<Mo
 pub(crate) async fn find(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, ApiError> {
+    let Path(id) = id.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
     let found = models(&app, &caller).find(|model| model.id == id);
     found.map(Json).ok_or_else(|| ApiError::no_such_model(&id))
 }

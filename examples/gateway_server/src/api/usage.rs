@@ -62,6 +62,8 @@ struct UsageOfDay {
     cut_tokens: u64,
     #[schema(value_type = String)]
     cut_cost: Money,
+    /// Calls of either kind whose model has no price: no cost counts them.
+    unpriced_calls: u64,
 }
 
 /// Tells what the caller's own account used. It is settled every few seconds: the last calls may be missing.
@@ -149,6 +151,7 @@ impl From<UsageRecord> for UsageOfDay {
             cut_calls: counts.cut_calls,
             cut_tokens: counts.cut_tokens,
             cut_cost: counts.cut_cost,
+            unpriced_calls: counts.unpriced_calls,
         }
     }
 }

@@ -90,6 +90,39 @@ async fn malformed_bodies_are_refused_without_harm() {
 }
 
 #[tokio::test]
+async fn a_field_of_another_type_is_named() {
+    let server = Server::start("");
+    let messages = json!([{"role": "user", "content": "x"}, {"role": "user", "content": 7}]);
+    for (fields, param) in [
+        (json!({"max_tokens": 1.5}), "max_tokens"),
+        (json!({"stream": "yes"}), "stream"),
+        (json!({"messages": messages}), "messages[1].content"),
+        (json!({"stream_options": {"include_usage": 1}}), "stream_options.include_usage"),
+    ] {
+        let (status, body) = post(&server, CHAT, &hello_with(fields)).await;
+        assert_eq!((status, &body["error"]["param"]), (400, &json!(param)), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_as_such() {
+    let server = Server::start("");
+    let request = http().post(server.url(CHAT)).bearer_auth(KEY).header("content-encoding", "gzip");
+    let (status, body) = answer(request.body(b"\x1f\x8b".to_vec())).await;
+    assert_eq!((status, &body["error"]["param"]), (415, &json!("content-encoding")));
+    let request = http().post(server.url(CHAT)).bearer_auth(KEY).header("content-encoding", "identity");
+    assert_eq!(answer(request.json(&hello())).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_text_is_refused_as_json() {
+    let server = Server::start("");
+    let request = http().get(server.url("/v1/models/%ff%fe")).bearer_auth(KEY);
+    let (status, body) = answer(request).await;
+    assert_eq!((status, &body["error"]["type"]), (400, &json!("invalid_request_error")));
+}
+
+#[tokio::test]
 async fn a_body_beyond_the_limit_is_too_large() {
     let server = Server::start("[limits]\nmax_body_bytes = 1000");
     let body = hello_with(json!({"padding": "x".repeat(2000)}));

@@ -24,6 +24,8 @@ async fn an_account_sees_what_it_used_and_no_other_does() {
     let of_day = &page["data"][0];
     assert_eq!((&of_day["model"], &of_day["output_tokens"]), (&json!("simulated"), &json!(15)));
     assert!(of_day["cost"].is_string());
+    // The simulated model has no price.
+    assert_eq!(of_day["unpriced_calls"], 3);
     assert_eq!(usage(&server, NARROW_KEY, "").await.1["data"], json!([]));
     assert_eq!(usage(&server, KEY, "?end_time=1000000000").await.1["data"], json!([]));
 }
