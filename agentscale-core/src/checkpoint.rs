@@ -16,8 +16,8 @@ mod state;
 mod upcast;
 
 pub use commit::{
-    AppendSteps, Claim, ClaimRequest, Commit, CommitId, Committed, DeleteRequest, Durability, Epoch,
-    ForkRequest, RecordedOutcome, Step, TurnId, Version,
+    AppendSteps, BarrierRequest, Claim, ClaimRequest, Commit, CommitId, Committed, DeleteRequest, Durability,
+    Epoch, ForkRequest, RecordedOutcome, Step, TurnId, Version,
 };
 pub use outbox::{
     Attempted, DeadLetter, DeadLetterPage, OutboxCursor, OutboxEntry, OutboxMessage, OutboxPage,
@@ -89,6 +89,19 @@ pub trait CheckpointStore: Debug + Send + Sync + 'static {
     /// another request; `too_large` over a limit;
     /// `unsupported` for a level that the store cannot reach.
     async fn commit(&self, commit: Commit) -> Result<Committed>;
+
+    /// Waits until what was acknowledged at [`Durability::Local`] stands in the store that others share. Returns at once
+    /// for commits of every other level, and by default: a store that has no log of its own acknowledges nothing at that
+    /// level.
+    ///
+    /// What a commit sends and answers leaves after it. It waits for as long as the shared store cannot be reached.
+    ///
+    /// # Errors
+    /// `fenced` for a commit that was left behind: another owner took the thread over before it got there, and it never
+    /// will.
+    async fn barrier(&self, _request: BarrierRequest) -> Result<()> {
+        Ok(())
+    }
 
     /// Reads a checkpoint; `None` where the thread or that version does not exist.
     ///
@@ -162,6 +175,9 @@ macro_rules! forward {
             }
             async fn commit(&self, commit: Commit) -> Result<Committed> {
                 (**self).commit(commit).await
+            }
+            async fn barrier(&self, request: BarrierRequest) -> Result<()> {
+                (**self).barrier(request).await
             }
             async fn load(&self, request: LoadRequest) -> Result<Option<Checkpoint>> {
                 (**self).load(request).await

@@ -18,6 +18,7 @@ mod commit;
 mod crew;
 mod failure;
 mod handle;
+mod later;
 mod observe;
 mod pace;
 mod registry;

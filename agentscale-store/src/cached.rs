@@ -6,10 +6,10 @@ mod redis;
 mod states;
 
 use agentscale_core::checkpoint::{
-    AppendSteps, At, Attempted, Checkpoint, CheckpointCapabilities, CheckpointInfo, Claim, ClaimRequest,
-    Commit, Committed, DeadLetter, DeadLetterPage, DeleteRequest, ForkRequest, HistoryRequest, LoadRequest,
-    OutboxCursor, OutboxEntry, OutboxPage, PruneRequest, Pruned, RecordedOutcome, ThreadPage, ThreadQuery,
-    Version,
+    AppendSteps, At, Attempted, BarrierRequest, Checkpoint, CheckpointCapabilities, CheckpointInfo, Claim,
+    ClaimRequest, Commit, Committed, DeadLetter, DeadLetterPage, DeleteRequest, ForkRequest, HistoryRequest,
+    LoadRequest, OutboxCursor, OutboxEntry, OutboxPage, PruneRequest, Pruned, RecordedOutcome, ThreadPage,
+    ThreadQuery, Version,
 };
 use agentscale_core::lease::LeaseWatch;
 use agentscale_core::{AgentId, CheckpointStore, IdempotencyKey, MessageId, Result};
@@ -152,6 +152,10 @@ impl<S: CheckpointStore> CheckpointStore for CachedCheckpointStore<S> {
             _ => self.states.forget(&thread),
         }
         committed
+    }
+
+    async fn barrier(&self, request: BarrierRequest) -> Result<()> {
+        self.inner.barrier(request).await
     }
 
     async fn load(&self, request: LoadRequest) -> Result<Option<Checkpoint>> {

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use agentscale_core::checkpoint::At;
 use agentscale_core::checkpoint::{
-    AppendSteps, Attempted, Checkpoint, CheckpointCapabilities, CheckpointInfo, Claim, ClaimRequest, Commit,
-    Committed, DeadLetter, DeadLetterPage, DeleteRequest, ForkRequest, HistoryRequest, LoadRequest,
-    OutboxCursor, OutboxEntry, OutboxPage, PruneRequest, Pruned, RecordedOutcome, ThreadPage, ThreadQuery,
-    Version,
+    AppendSteps, Attempted, BarrierRequest, Checkpoint, CheckpointCapabilities, CheckpointInfo, Claim,
+    ClaimRequest, Commit, Committed, DeadLetter, DeadLetterPage, DeleteRequest, ForkRequest, HistoryRequest,
+    LoadRequest, OutboxCursor, OutboxEntry, OutboxPage, PruneRequest, Pruned, RecordedOutcome, ThreadPage,
+    ThreadQuery, Version,
 };
 use agentscale_core::{AgentId, CheckpointStore, Error, IdempotencyKey, MessageId, Result};
 use async_trait::async_trait;
@@ -190,6 +190,10 @@ impl<S: CheckpointStore> CheckpointStore for EncryptedCheckpointStore<S> {
             Err(_) => self.known.forget(&thread),
         }
         committed
+    }
+
+    async fn barrier(&self, request: BarrierRequest) -> Result<()> {
+        self.inner.barrier(request).await
     }
 
     async fn load(&self, request: LoadRequest) -> Result<Option<Checkpoint>> {

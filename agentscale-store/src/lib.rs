@@ -56,6 +56,7 @@
 //! |---|---|---|
 //! | `CachedCheckpointStore` | `cache` | large states of a store far away, held in memory and never stale; with `redis`, in a Redis behind that too |
 //! | `EncryptedCheckpointStore` | `encryption` | stores whose operators, backups or disks are not to know what agents keep |
+//! | [`LoggedCheckpointStore`] | | a shared store far away or now and then gone: a log on this machine acknowledges, at *local* |
 //!
 //! [`sqlite`] holds what other crates build their own files of SQLite on, `postgres` (feature `postgres`) the same for
 //! PostgreSQL: a pool that is safe behind PgBouncer, migrations, kinds of errors.
@@ -69,6 +70,7 @@ mod delta;
 mod encrypted;
 mod group;
 mod lease;
+mod logged;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -84,6 +86,9 @@ pub use checkpoint::stats::CheckpointStats;
 #[cfg(feature = "encryption")]
 pub use encrypted::{EncryptedCheckpointStore, KeyId, StaticTenantKeys, TenantKey, TenantKeys};
 pub use lease::InMemoryLeaseStore;
+pub use logged::{
+    BlockedThread, LoggedCheckpointConfig, LoggedCheckpointStats, LoggedCheckpointStore, OrphanedTail,
+};
 pub use memory::InMemoryCheckpointStore;
 #[cfg(feature = "postgres")]
 pub use postgres::checkpoint::{PostgresCheckpointConfig, PostgresCheckpointStore};

@@ -13,6 +13,7 @@ mod for_whom;
 mod guide;
 mod invariants;
 mod llm_simulator;
+mod local;
 mod meddling;
 mod observations;
 mod outbox;

@@ -84,6 +84,7 @@ macro_rules! meddle {
 meddle! {
     claim(request: ClaimRequest) -> Claim;
     commit(commit: Commit) -> Committed;
+    barrier(request: BarrierRequest) -> ();
     load(request: LoadRequest) -> Option<Checkpoint>;
     outcome(thread: &AgentId, key: &IdempotencyKey) -> Option<RecordedOutcome>;
     append_steps(steps: AppendSteps) -> ();

@@ -43,6 +43,12 @@ pub enum Durability {
     Volatile,
     /// Queued. A crash loses at most what the store's queue holds, a bound that the store states.
     Buffered,
+    /// In a log of this machine, synced to its device, while the store that others share gets it later. Survives what
+    /// [`Disk`](Self::Disk) survives, as long as this machine comes back before another one takes the thread over: what
+    /// that one does not find is left behind, and reported. Outbox and reply wait for
+    /// [`CheckpointStore::barrier`](super::CheckpointStore::barrier). A store without such a log reaches a stronger
+    /// level.
+    Local,
     /// Survives the death of the process, kill -9 included.
     #[default]
     Process,
@@ -164,6 +170,25 @@ impl Committed {
     /// A commit at `version` that reached `level`.
     pub fn new(version: Version, level: Durability) -> Self {
         Self { version, level }
+    }
+}
+
+/// Names a commit that was acknowledged, whose way out of the machine somebody waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BarrierRequest {
+    /// The thread.
+    pub thread: AgentId,
+    /// The epoch of the commit.
+    pub epoch: Epoch,
+    /// The version that it was acknowledged at; all before it are meant too.
+    pub version: Version,
+}
+
+impl BarrierRequest {
+    /// Waits for the commit of `thread` at `version`, and for all before it.
+    pub fn new(thread: AgentId, epoch: Epoch, version: Version) -> Self {
+        Self { thread, epoch, version }
     }
 }
 

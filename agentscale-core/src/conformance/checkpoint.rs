@@ -74,6 +74,7 @@ macro_rules! checkpoint_store_conformance {
             commits::a_commit_behind_another_version_is_a_conflict
             commits::a_repeated_commit_gives_the_same_answer
             commits::a_commit_reaches_its_level
+            commits::a_commit_stands_after_its_barrier
             commits::a_buffered_commit_is_seen
             commits::a_commit_over_its_limit_is_too_large
             commits::a_state_over_its_limit_is_too_large

@@ -84,7 +84,7 @@ impl Lease {
         let (ending, ended) = oneshot::channel();
         let keeper = Keeper { store, key: key.clone(), epoch: grant.epoch, ttl, margin, tell };
         let task = tokio::spawn(keeper.run(asked, until, ended));
-        let watch = LeaseWatch { key, epoch: grant.epoch, standing };
+        let watch = LeaseWatch { key, epoch: grant.epoch, ttl, standing };
         Ok(Self { watch, ending: Some(ending), task })
     }
 
@@ -127,6 +127,7 @@ impl Lease {
 pub struct LeaseWatch {
     key: LeaseKey,
     epoch: Epoch,
+    ttl: Duration,
     standing: watch::Receiver<Standing>,
 }
 
@@ -134,6 +135,20 @@ impl LeaseWatch {
     /// The lease.
     pub fn key(&self) -> &LeaseKey {
         &self.key
+    }
+
+    /// The time of the lease, from one renewal on.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// How long the lease is held unless it is renewed, by this process's own clock and less what is kept back; nothing
+    /// where it is over.
+    pub fn remaining(&self) -> Duration {
+        match &*self.standing.borrow() {
+            Standing::Until(until) => until.saturating_duration_since(Instant::now()),
+            Standing::Over(_) => Duration::ZERO,
+        }
     }
 
     /// The epoch, while the lease is held by this process's own clock: what was frozen knows at once.

@@ -7,10 +7,10 @@ use tower_service::Service;
 
 use super::{call, shared_service};
 use crate::checkpoint::{
-    AppendSteps, Attempted, Checkpoint, CheckpointCapabilities, CheckpointInfo, CheckpointStore, Claim,
-    ClaimRequest, Commit, Committed, DeadLetter, DeadLetterPage, DeleteRequest, ForkRequest, HistoryRequest,
-    LoadRequest, OutboxCursor, OutboxEntry, OutboxPage, PruneRequest, Pruned, RecordedOutcome, ThreadPage,
-    ThreadQuery,
+    AppendSteps, Attempted, BarrierRequest, Checkpoint, CheckpointCapabilities, CheckpointInfo,
+    CheckpointStore, Claim, ClaimRequest, Commit, Committed, DeadLetter, DeadLetterPage, DeleteRequest,
+    ForkRequest, HistoryRequest, LoadRequest, OutboxCursor, OutboxEntry, OutboxPage, PruneRequest, Pruned,
+    RecordedOutcome, ThreadPage, ThreadQuery,
 };
 use crate::{AgentId, Error, IdempotencyKey, MessageId, Result};
 
@@ -51,6 +51,9 @@ where
     }
     async fn commit(&self, commit: Commit) -> Result<Committed> {
         call(&self.stack, commit).await
+    }
+    async fn barrier(&self, request: BarrierRequest) -> Result<()> {
+        self.store.barrier(request).await
     }
     async fn load(&self, request: LoadRequest) -> Result<Option<Checkpoint>> {
         self.store.load(request).await

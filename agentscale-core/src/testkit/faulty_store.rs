@@ -5,9 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::checkpoint::{
-    AppendSteps, Attempted, Checkpoint, CheckpointCapabilities, CheckpointInfo, Claim, ClaimRequest, Commit,
-    Committed, DeadLetter, DeadLetterPage, DeleteRequest, ForkRequest, HistoryRequest, LoadRequest,
-    OutboxCursor, OutboxEntry, OutboxPage, PruneRequest, Pruned, RecordedOutcome, ThreadPage, ThreadQuery,
+    AppendSteps, Attempted, BarrierRequest, Checkpoint, CheckpointCapabilities, CheckpointInfo, Claim,
+    ClaimRequest, Commit, Committed, DeadLetter, DeadLetterPage, DeleteRequest, ForkRequest, HistoryRequest,
+    LoadRequest, OutboxCursor, OutboxEntry, OutboxPage, PruneRequest, Pruned, RecordedOutcome, ThreadPage,
+    ThreadQuery,
 };
 use crate::{AgentId, CheckpointStore, Error, ErrorKind, IdempotencyKey, MessageId, Result};
 
@@ -19,6 +20,8 @@ pub enum StoreOperation {
     Claim,
     /// [`CheckpointStore::commit`].
     Commit,
+    /// [`CheckpointStore::barrier`].
+    Barrier,
     /// [`CheckpointStore::load`].
     Load,
     /// [`CheckpointStore::outcome`].
@@ -182,6 +185,10 @@ impl<S: CheckpointStore> CheckpointStore for FaultyStore<S> {
 
     async fn commit(&self, commit: Commit) -> Result<Committed> {
         self.meet(StoreOperation::Commit, self.inner.commit(commit)).await
+    }
+
+    async fn barrier(&self, request: BarrierRequest) -> Result<()> {
+        self.meet(StoreOperation::Barrier, self.inner.barrier(request)).await
     }
 
     async fn load(&self, request: LoadRequest) -> Result<Option<Checkpoint>> {

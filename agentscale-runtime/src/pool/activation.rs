@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use agentscale_core::checkpoint::{CheckpointStore, ClaimRequest, Epoch, Step, TurnId, Version};
 use agentscale_core::{AgentId, Result};
+use tokio::sync::oneshot;
 
 use super::AgentPool;
 use crate::agent::Agent;
@@ -28,6 +29,8 @@ pub(super) struct Kept {
     pub(super) journal: HashMap<TurnId, Vec<Step>>,
     /// Whether a result may be recorded that this owner does not know of.
     pub(super) has_history: bool,
+    /// Ends when what its last turn says has left.
+    pub(super) leaving: Option<oneshot::Receiver<()>>,
 }
 
 impl<A: Agent> AgentPool<A> {
@@ -63,7 +66,7 @@ impl<A: Agent> AgentPool<A> {
         };
         let has_history = claim.tip.is_some();
         let journal = claim.steps.into_iter().collect();
-        let kept = Kept { thread, epoch, version, committed, journal, has_history };
+        let kept = Kept { thread, epoch, version, committed, journal, has_history, leaving: None };
         Ok(Box::new(Activation { state, kept: Some(Box::new(kept)) }))
     }
 }

@@ -25,6 +25,7 @@ impl<A: Agent> Woken<'_, A> {
         let runtime = &self.pool.runtime;
         let body = ending.into_body();
         let mut settled = false;
+        let mut later = None;
         if let (Some(kept), Some(store)) = (&mut activation.kept, self.pool.store()) {
             let stamp = runtime.stamp();
             let id = CommitId(*MessageId::new(stamp.unix_micros()).as_uuid());
@@ -39,22 +40,25 @@ impl<A: Agent> Woken<'_, A> {
             commit.settles = runtime.stands_in_outbox(message).then_some(message.id);
             commit.turn = journaled;
             settled = commit.settles.is_some();
+            let mut level = None;
             if writes_something(&commit) || kept.version.0 == 0 {
                 let mut unsure = None;
                 let written = Box::pin(self.write(store.as_ref(), commit, &outbox, &mut unsure)).await;
-                kept.version = match written {
-                    Ok(version) => version,
+                let committed = match written {
+                    Ok(committed) => committed,
                     Err(error) => {
                         self.unsure = unsure;
                         return Err(error);
                     }
                 };
+                (kept.version, level) = (committed.version, Some(committed.level));
                 kept.has_history = true;
             }
             kept.committed.advance(changes);
+            later = kept.leaves_later(level);
         }
         self.activation = Some(activation);
-        Ok(Done { body, outbox, settled })
+        Ok(Done { body, outbox, settled, later })
     }
 
     /// Writes the commit; where it fails and may have been written all the same, says so in `unsure`.
@@ -64,7 +68,7 @@ impl<A: Agent> Woken<'_, A> {
         commit: Commit,
         outbox: &[AgentMessage],
         unsure: &mut Option<Box<Unsure>>,
-    ) -> Result<Version> {
+    ) -> Result<Committed> {
         let runtime = &self.pool.runtime;
         if runtime.is_stopped() {
             // Another process may have handled the message before this one claimed the thread.
@@ -90,7 +94,7 @@ impl<A: Agent> Woken<'_, A> {
                 *unsure = Some(Box::new(Unsure { id, version }));
             }
         }
-        Ok(written?.version)
+        written
     }
 }
 

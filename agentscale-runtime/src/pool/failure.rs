@@ -10,35 +10,32 @@ use tokio::time::sleep;
 
 use super::AgentPool;
 use super::slot::Queued;
-use super::woken::Woken;
 use crate::agent::Agent;
 use crate::patience::within;
 use crate::stats::count;
 
-impl<A: Agent> Woken<'_, A> {
+impl<A: Agent> AgentPool<A> {
     /// What the turn did to the state went with its activation: the next message loads again.
-    pub(super) async fn failed(&mut self, queued: Queued, reply_to: Option<ReplyTo>, error: Error) {
-        let counters = &self.pool.runtime.counters;
+    pub(super) async fn failed(self: &Arc<Self>, queued: Queued, reply_to: Option<ReplyTo>, error: Error) {
+        let counters = &self.runtime.counters;
         count(match error.kind() {
             ErrorKind::Cancelled => &counters.cancelled,
             ErrorKind::DeadlineExceeded => &counters.expired,
             _ => &counters.failed,
         });
         let message = &queued.delivery.message;
-        self.pool.observe_failure(message, &error);
-        tracing::debug!(agent_type = %self.pool.agent_type, message = %message.id, %error, "turn failed");
+        self.observe_failure(message, &error);
+        tracing::debug!(agent_type = %self.agent_type, message = %message.id, %error, "turn failed");
         match reply_to {
             Some(reply_to) => {
                 // A caller that has gone needs no answer.
                 reply_to.send(Err(error));
                 queued.delivery.ack();
             }
-            None => self.pool.try_again(queued, error).await,
+            None => self.try_again(queued, error).await,
         }
     }
-}
 
-impl<A: Agent> AgentPool<A> {
     async fn try_again(self: &Arc<Self>, queued: Queued, error: Error) {
         if self.runtime.is_stopped() {
             return self.cut_off(queued.delivery, &error).await;

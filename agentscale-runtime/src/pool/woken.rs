@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::activation::Activation;
 use super::crew::Place;
 use super::handle::{Ending, Handled};
+use super::later::Later;
 use super::repeat::{Earlier, Unsure};
 use super::slot::{Queued, Slot};
 use super::worker::Wake;
@@ -42,6 +43,8 @@ pub(super) struct Done {
     pub(super) outbox: Vec<AgentMessage>,
     /// Whether the handled message is settled.
     pub(super) settled: bool,
+    /// What all of that waits for.
+    pub(super) later: Option<Box<Later>>,
 }
 
 impl<'a, A: Agent> Woken<'a, A> {
@@ -109,7 +112,12 @@ impl<'a, A: Agent> Woken<'a, A> {
                 InPlace { turn: attempt, pool, place, has_begun: false }.await
             };
             match finished {
-                Ok(Done { body, outbox, settled }) => {
+                Ok(mut done) if done.later.is_some() => {
+                    if let Some(later) = done.later.take() {
+                        pool.leave_later(queued, reply_to, done, *later);
+                    }
+                }
+                Ok(Done { body, outbox, settled, .. }) => {
                     let message = &queued.delivery.message;
                     if let Some(reply_to) = reply_to {
                         // A caller that has gone misses its reply; a repeated request gets the recorded one.
@@ -126,7 +134,7 @@ impl<'a, A: Agent> Woken<'a, A> {
                 Err(error) => {
                     queued.delivery.attempt = self.attempt;
                     queued.unsure = self.unsure.take();
-                    Box::pin(self.failed(queued, reply_to, error)).await;
+                    Box::pin(pool.failed(queued, reply_to, error)).await;
                 }
             }
         }
@@ -150,14 +158,14 @@ impl<'a, A: Agent> Woken<'a, A> {
             if let Ending::Recorded(Earlier { body, is_settled }) = handled.ending {
                 count(&pool.runtime.counters.replayed);
                 self.activation = Some(handled.activation);
-                return Ok(Done { body: Some(body), outbox: Vec::new(), settled: is_settled });
+                return Ok(Done { body: Some(body), outbox: Vec::new(), settled: is_settled, later: None });
             }
             let done = if handled.activation.kept.is_some() {
                 Box::pin(self.commit(message, handled)).await?
             } else {
                 let Handled { activation, ending, outbox, .. } = handled;
                 self.activation = Some(activation);
-                Done { body: ending.into_body(), outbox, settled: false }
+                Done { body: ending.into_body(), outbox, settled: false, later: None }
             };
             count(&pool.runtime.counters.turns);
             if let Some(began) = began {

@@ -13,7 +13,7 @@ use agentscale_store::{InMemoryCheckpointStore, SqliteCheckpointConfig, SqliteCh
 use async_trait::async_trait;
 use tempfile::TempDir;
 
-struct Memory;
+pub(crate) struct Memory;
 
 #[async_trait]
 impl CheckpointStoreHarness for Memory {
@@ -22,10 +22,10 @@ impl CheckpointStoreHarness for Memory {
     }
 }
 
-struct Sqlite(TempDir);
+pub(crate) struct Sqlite(TempDir);
 
 impl Sqlite {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a folder is made"))
     }
 

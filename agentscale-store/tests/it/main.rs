@@ -10,6 +10,7 @@ mod encrypted;
 mod faults;
 mod files;
 mod leases;
+mod logged;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod processes;

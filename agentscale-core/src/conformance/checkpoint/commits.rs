@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::CheckpointStoreHarness;
 use super::scene::{LIMITS, Owner, agent, append, message, outbox, outcome, replace, store};
 use crate::ErrorKind;
-use crate::checkpoint::{Durability, Version};
+use crate::checkpoint::{BarrierRequest, Durability, Version};
 
 /// A commit behind another version than the tip is a conflict and changes nothing.
 pub async fn a_commit_behind_another_version_is_a_conflict(harness: &dyn CheckpointStoreHarness) {
@@ -42,7 +42,7 @@ pub async fn a_commit_reaches_its_level(harness: &dyn CheckpointStoreHarness) {
     let store = store(harness).await;
     let mut owner = Owner::claim(&store, agent("a")).await;
     let strongest = store.capabilities().strongest;
-    for level in [Durability::Buffered, Durability::Process, Durability::Disk] {
+    for level in [Durability::Buffered, Durability::Local, Durability::Process, Durability::Disk] {
         let mut commit = owner.next(vec![replace("plan", "1")]);
         commit.level = level;
         let before = owner.version;
@@ -54,6 +54,25 @@ pub async fn a_commit_reaches_its_level(harness: &dyn CheckpointStoreHarness) {
             }
         }
     }
+}
+
+/// Whatever the level of a commit, it stands after its barrier; a repeated barrier, and one of a thread that is not
+/// known, change nothing.
+pub async fn a_commit_stands_after_its_barrier(harness: &dyn CheckpointStoreHarness) {
+    let store = store(harness).await;
+    let mut owner = Owner::claim(&store, agent("a")).await;
+    for level in [Durability::Buffered, Durability::Local, Durability::Process] {
+        let mut commit = owner.next(vec![append("notes", "[1]")]);
+        commit.level = level;
+        owner.send(commit).await.expect("the owner commits");
+        for _ in 0..2 {
+            let barrier = BarrierRequest::new(agent("a"), owner.epoch, owner.version);
+            store.barrier(barrier).await.expect("nobody took the thread over");
+        }
+        assert_eq!(owner.tip().await.expect("there is a tip").info.version, owner.version);
+    }
+    let unknown = BarrierRequest::new(agent("b"), owner.epoch, Version(3));
+    store.barrier(unknown).await.expect("nothing waits there");
 }
 
 /// What is committed is seen by the reads of the same store, buffered commits included.

@@ -42,6 +42,27 @@ mod prepared {
     agentscale_core::checkpoint_store_conformance!(Postgres(Scene::new(TestServer::PreparedPgBouncer)));
 }
 
+mod logged {
+    use super::{Postgres, Scene, TestServer};
+    use crate::logged::conformance::{Locally, Logged};
+
+    mod direct {
+        use super::{Locally, Logged, Postgres, Scene, TestServer};
+
+        agentscale_core::checkpoint_store_conformance!(Locally(Logged::new(Postgres(Scene::new(
+            TestServer::Postgres
+        )))));
+    }
+
+    mod pooled {
+        use super::{Locally, Logged, Postgres, Scene, TestServer};
+
+        agentscale_core::checkpoint_store_conformance!(Locally(Logged::new(Postgres(Scene::new(
+            TestServer::PgBouncer
+        )))));
+    }
+}
+
 /// What a server takes that a file or memory would not show: the headers of sealed states, for one.
 #[cfg(all(feature = "cache", feature = "encryption"))]
 mod decorated {
