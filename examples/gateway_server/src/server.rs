@@ -5,12 +5,14 @@ mod settle;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agentscale::core::metrics::Gauge;
 use agentscale::core::{Error, ErrorKind, Result};
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -28,7 +30,7 @@ use crate::config::Limits;
 use crate::observe::Counted;
 use crate::router::router;
 
-/// How long streams may take to say that they were cut.
+/// How long streams may take to say that they were cut, and a request to come once the server drains.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The same where the process is told to end at once.
@@ -86,6 +88,7 @@ struct Connections {
     open: GracefulShutdown,
     room: Arc<Semaphore>,
     gauge: Gauge,
+    drain: Cut,
     stall_timeout: Duration,
 }
 
@@ -98,6 +101,7 @@ impl Connections {
             open: GracefulShutdown::new(),
             room: Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS))),
             gauge: app.metrics.connections.clone(),
+            drain: app.drain.cut(),
             stall_timeout: limits.stall_timeout(),
         }
     }
@@ -124,7 +128,20 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true).and(stalls) {
             tracing::debug!(%error, "set up a connection");
         }
-        let service = TowerToHyperService::new(self.router.clone());
+        let (router, asked) =
+            (TowerToHyperService::new(self.router.clone()), Arc::new(AtomicBool::new(false)));
+        let (asks, mut drain) = (Arc::clone(&asked), self.drain.clone());
+        let service = service_fn(move |request| {
+            asks.store(true, Ordering::Relaxed);
+            router.call(request)
+        });
+        let never_asks = async move {
+            drain.drain_began().await;
+            sleep(LAST_WORDS).await;
+            if asked.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
         let connection = self.http.serve_connection(TokioIo::new(stream), service);
         let connection = self.open.watch(connection);
         // Given back however it ends: what is served may panic.
@@ -132,8 +149,12 @@ impl Connections {
         // Ends with its client, or with `end` below.
         drop(tokio::spawn(async move {
             let _held = held;
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended");
+                },
+                // Who has not asked for anything by then holds nothing up.
+                () = never_asks => {}
             }
         }));
     }
@@ -187,6 +208,7 @@ mod tests {
             open: GracefulShutdown::new(),
             room: Arc::new(Semaphore::new(1)),
             gauge: gauge.clone(),
+            drain: Drain::new().cut(),
             stall_timeout: Duration::from_secs(60),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

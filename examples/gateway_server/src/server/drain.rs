@@ -48,6 +48,13 @@ impl Drain {
 }
 
 impl Cut {
+    /// Ends when the server listens for its last requests.
+    pub(super) async fn drain_began(&mut self) {
+        if self.0.wait_for(|stage| *stage >= Stage::Draining).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Ends when the moment has come.
     pub(crate) async fn came(&mut self) {
         // An error says that the server is gone, and with it who would read.

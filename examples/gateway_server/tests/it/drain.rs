@@ -72,6 +72,18 @@ async fn a_connection_that_is_idle_holds_nothing_up() {
     drop(client);
 }
 
+#[tokio::test]
+async fn a_client_that_never_ends_its_head_holds_nothing_up() {
+    use tokio::io::AsyncWriteExt;
+    let mut server = Server::start("drain_timeout_ms = 3600000\n[limits]\nheader_timeout_ms = 3600000");
+    let mut slow = tokio::net::TcpStream::connect(&server.address).await.unwrap();
+    slow.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-slow: ").await.unwrap();
+    server.metric_is("gateway_server_connections", 2.0).await;
+    server.terminate();
+    assert_eq!(server.ended().await.code(), Some(0));
+    drop(slow);
+}
+
 type Parts = futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>;
 
 async fn stream(server: &Server) -> Parts {
