@@ -50,6 +50,8 @@
 //! [`SqliteBudgetLedger`] keeps budgets and usage ([`BudgetLedger`](agentscale_core::BudgetLedger)) for the processes of
 //! one machine.
 //!
+//! [`merge`] joins records that are written in several places.
+//!
 //! What stands around a store, each a `CheckpointStore` itself:
 //!
 //! | decorator | feature | what for |
@@ -72,6 +74,7 @@ mod group;
 mod lease;
 mod logged;
 mod memory;
+pub mod merge;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod retention;
