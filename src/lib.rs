@@ -40,10 +40,10 @@
 //! | `llm-ollama` | `llm::OllamaProvider`, for Ollama's own API |
 //! | `llm-openai` (default) | [`llm::OpenAiProvider`] for every server that speaks OpenAI's chat completions, [`llm::OpenAiResponsesProvider`] for its responses |
 //! | `llm-vault` | `llm::VaultSecrets`, for keys that HashiCorp Vault keeps |
-//! | `store-cache` | `store::CachedCheckpointStore`, which holds states in memory |
+//! | `store-cache` | `store::CachedCheckpointStore`, which holds states in memory, and `store::cache` for all else |
 //! | `store-encryption` | `store::EncryptedCheckpointStore`, which seals what agents keep |
 //! | `store-postgres` | `store::PostgresCheckpointStore`, shared by many instances |
-//! | `store-redis` | `store::RedisStates`, a Redis behind the states in memory |
+//! | `store-redis` | `store::RedisStates` and `store::cache::RedisCache`, a Redis behind both |
 //! | `full` | all of the above |
 
 pub use agentscale_core as core;

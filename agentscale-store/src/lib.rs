@@ -50,7 +50,8 @@
 //! [`SqliteBudgetLedger`] keeps budgets and usage ([`BudgetLedger`](agentscale_core::BudgetLedger)) for the processes of
 //! one machine.
 //!
-//! [`merge`] joins records that are written in several places.
+//! [`merge`] joins records that are written in several places; `cache` (feature `cache`) holds what costs something to
+//! make, in memory and in Redis, until what it was made of changes.
 //!
 //! What stands around a store, each a `CheckpointStore` itself:
 //!
@@ -63,6 +64,8 @@
 //! [`sqlite`] holds what other crates build their own files of SQLite on, `postgres` (feature `postgres`) the same for
 //! PostgreSQL: a pool that is safe behind PgBouncer, migrations, kinds of errors.
 
+#[cfg(feature = "cache")]
+pub mod cache;
 #[cfg(feature = "cache")]
 mod cached;
 mod chain;
@@ -77,6 +80,8 @@ mod memory;
 pub mod merge;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "redis")]
+mod redis_link;
 mod retention;
 pub mod sqlite;
 mod stores;

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use agentscale_core::Result;
 use agentscale_core::checkpoint::Field;
-use agentscale_core::layers::{CircuitBreaker, CircuitBreakerConfig};
-use agentscale_core::time::SystemClock;
-use agentscale_core::{Error, ErrorKind, Result};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, FromRedisValue};
+use agentscale_core::layers::CircuitBreakerConfig;
+use redis::Cmd;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use super::states::StateKey;
+use crate::redis_link::{self, RedisLink, check};
+
+/// What errors say was attempted.
+const OPERATION: &str = "hold states in redis";
 
 /// States that wait to be sent, at most.
 const QUEUE: usize = 64;
@@ -101,20 +102,12 @@ impl RedisStates {
     /// `invalid_input` for a URL that is none, a time out of its bounds, an empty namespace.
     pub fn new(url: &str, namespace: impl Into<String>, config: &RedisStatesConfig) -> Result<Self> {
         let namespace = namespace.into();
-        check(!namespace.is_empty(), "namespace")?;
-        check(config.ttl >= Duration::from_secs(1) && config.ttl <= Duration::from_secs(86_400), "ttl")?;
-        check(!config.wait.is_zero(), "wait")?;
-        // The native error may repeat the URL, and with it a password.
-        let client = Client::open(url).map_err(|_| invalid("url"))?;
-        let patience = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_connection_timeout(Some(config.wait.saturating_mul(10)))
-            .set_response_timeout(Some(config.wait));
-        let connection =
-            ConnectionManager::new_lazy_with_config(client, patience).map_err(|_| invalid("url"))?;
-        let breaker =
-            CircuitBreaker::new("redis states", config.breaker.clone(), Arc::new(SystemClock::new()))?;
-        let redis = Redis { connection, breaker, wait: config.wait, ttl: config.ttl, counts: Arc::default() };
+        check(!namespace.is_empty(), OPERATION, "namespace")?;
+        let is_ttl = config.ttl >= Duration::from_secs(1) && config.ttl <= Duration::from_secs(86_400);
+        check(is_ttl, OPERATION, "ttl")?;
+        let client = redis_link::client(url, OPERATION)?;
+        let link = RedisLink::new(client, "redis states", config.wait, &config.breaker, OPERATION)?;
+        let redis = Redis { link, ttl: config.ttl, counts: Arc::default() };
         let (queue, waiting) = mpsc::channel(QUEUE);
         let sender = tokio::spawn(send(redis.clone(), waiting));
         let value_bytes = config.value_bytes;
@@ -125,7 +118,7 @@ impl RedisStates {
     pub fn stats(&self) -> RedisStatesStats {
         let counts = &self.shared.redis.counts;
         RedisStatesStats {
-            failures: counts.failures.load(Ordering::Relaxed),
+            failures: self.shared.redis.link.failures(),
             damaged: counts.damaged.load(Ordering::Relaxed),
             left_out: counts.left_out.load(Ordering::Relaxed),
         }
@@ -143,7 +136,7 @@ impl RedisStates {
     pub(super) async fn state(&self, key: &StateKey) -> Option<Vec<Field>> {
         let redis = &self.shared.redis;
         let name = value::name(&self.shared.namespace, key);
-        let found: Vec<u8> = redis.ask::<Option<Vec<u8>>>(Cmd::get(&name)).await.ok()??;
+        let found: Vec<u8> = redis.link.ask::<Option<Vec<u8>>>(&Cmd::get(&name)).await.ok()??;
         let fields = value::decode(&name, &found);
         if fields.is_none() {
             redis.counts.damaged.fetch_add(1, Ordering::Relaxed);
@@ -171,39 +164,15 @@ impl fmt::Debug for RedisStates {
 
 #[derive(Clone)]
 struct Redis {
-    connection: ConnectionManager,
-    breaker: CircuitBreaker,
-    wait: Duration,
+    link: RedisLink,
     ttl: Duration,
     counts: Arc<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    failures: AtomicU64,
     damaged: AtomicU64,
     left_out: AtomicU64,
-}
-
-impl Redis {
-    async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, ()> {
-        let permit = self.breaker.try_acquire().map_err(drop)?;
-        let mut connection = self.connection.clone();
-        match timeout(self.wait, command.query_async::<T>(&mut connection)).await {
-            Ok(Ok(answer)) => {
-                permit.success();
-                Ok(answer)
-            }
-            failed => {
-                permit.failure();
-                self.counts.failures.fetch_add(1, Ordering::Relaxed);
-                if let Ok(Err(error)) = failed {
-                    tracing::debug!(%error, "redis does not hold states");
-                }
-                Err(())
-            }
-        }
-    }
 }
 
 /// Sends what is waiting. Ends with the last clone of its states.
@@ -213,18 +182,10 @@ async fn send(redis: Redis, mut waiting: mpsc::Receiver<Waiting>) {
             Waiting::State(name, fields) => {
                 let value = value::encode(&name, &fields);
                 // A failure is counted where it happens; the state is in the store.
-                let _ = redis.ask::<()>(Cmd::set_ex(&name, value, redis.ttl.as_secs())).await;
+                let _ = redis.link.ask::<()>(&Cmd::set_ex(&name, value, redis.ttl.as_secs())).await;
             }
             // Whoever asked may have gone.
             Waiting::Flush(sent) => drop(sent.send(())),
         }
     }
-}
-
-fn check(holds: bool, field: &'static str) -> Result<()> {
-    if holds { Ok(()) } else { Err(invalid(field)) }
-}
-
-fn invalid(field: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidInput, "hold states in redis").with_context("field", field)
 }

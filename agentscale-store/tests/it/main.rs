@@ -2,6 +2,8 @@
 
 mod budgets;
 #[cfg(feature = "cache")]
+mod cache;
+#[cfg(feature = "cache")]
 mod cached;
 mod conformance;
 mod durability;
