@@ -17,7 +17,8 @@ const PART_BYTES: usize = 128;
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     model: String,
-    parts: BTreeMap<u32, Part>,
+    /// In boxes: a tree has room for eleven from its first on, and most answers are of one part.
+    parts: BTreeMap<u32, Box<Part>>,
     finish_reason: Option<FinishReason>,
     usage: Usage,
     refused: bool,
@@ -164,7 +165,7 @@ impl Draft {
 
     /// The call of a slot that is there already.
     pub(crate) fn find_call(&self, slot: u32) -> Option<&CallDraft> {
-        match self.parts.get(&slot) {
+        match self.parts.get(&slot).map(|part| &**part) {
             Some(Part::Call(call)) => Some(call),
             _ => None,
         }
@@ -209,7 +210,7 @@ impl Draft {
 
     /// What has come, without the calls that are not whole.
     pub(crate) fn partial(&self, asked_model: &str) -> PartialAnswer {
-        let parts = self.parts.values().filter_map(|part| match part {
+        let parts = self.parts.values().filter_map(|part| match &**part {
             Part::Text(text) => Some(Content::Text { text: text.clone() }),
             Part::Reasoning(reasoning) => Some(Content::Reasoning(reasoning.clone())),
             // Arguments of which nothing has come yet are not known to be none.
@@ -244,7 +245,7 @@ impl Draft {
         match self.check() {
             Ok((reason, content)) => {
                 for part in self.parts.values_mut() {
-                    if let Part::Call(call) = part {
+                    if let Part::Call(call) = &mut **part {
                         call.start(self.first_call, events);
                     }
                 }
@@ -263,7 +264,7 @@ impl Draft {
             return Err(Error::new(ErrorKind::Unavailable, "read completion")
                 .with_context("reason", "ended without its terminal event"));
         };
-        let says_nothing = self.parts.values().all(|part| matches!(part, Part::Reasoning(_)));
+        let says_nothing = self.parts.values().all(|part| matches!(**part, Part::Reasoning(_)));
         if self.refused && says_nothing {
             return Err(Error::new(ErrorKind::ContentRefused, "read completion"));
         }
@@ -274,7 +275,7 @@ impl Draft {
         };
         let mut content = Vec::with_capacity(self.parts.len().max(1));
         for part in self.parts.values() {
-            content.push(match part {
+            content.push(match &**part {
                 Part::Text(text) => Content::Text { text: text.clone() },
                 Part::Reasoning(reasoning) => Content::Reasoning(reasoning.clone()),
                 Part::Call(call) if self.may_be_cut(call) => {
@@ -300,7 +301,7 @@ impl Draft {
     }
 
     fn call_mut(&mut self, slot: u32) -> Result<&mut CallDraft> {
-        match self.parts.get_mut(&slot) {
+        match self.parts.get_mut(&slot).map(|part| &mut **part) {
             Some(Part::Call(call)) => Ok(call),
             _ => Err(mixed(slot)),
         }
@@ -320,7 +321,7 @@ impl Draft {
     fn part(&mut self, slot: u32, new: impl FnOnce() -> Part, bytes: usize) -> Result<&mut Part> {
         let is_new = !self.parts.contains_key(&slot);
         self.make_room(bytes + if is_new { PART_BYTES } else { 0 })?;
-        Ok(self.parts.entry(slot).or_insert_with(new))
+        Ok(self.parts.entry(slot).or_insert_with(|| Box::new(new())))
     }
 
     fn make_room(&mut self, bytes: usize) -> Result<()> {
