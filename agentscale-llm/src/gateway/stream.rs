@@ -1,14 +1,17 @@
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use agentscale_core::llm::{
     Completion, CompletionEvent, CompletionRequest, CompletionStream, LlmProvider, Message, PartialAnswer,
-    Usage,
+    RateLimits, Usage,
 };
 use agentscale_core::{Error, ErrorKind, Result};
 use futures::future::BoxFuture;
-use futures::stream;
-use tokio::time::timeout;
+use futures::{StreamExt, stream};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::Shared;
 use super::call::{Attempt, Call, To};
@@ -29,6 +32,8 @@ struct Relay {
     /// What was asked, where the answer may go on elsewhere.
     asked: Option<Box<CompletionRequest>>,
     max_silence: Duration,
+    /// Ends when it has been silent for too long; set anew with each wait.
+    silence: Option<Pin<Box<Sleep>>>,
 }
 
 /// Begins a stream. Until its first part has come, another provider can begin anew: it is given on then.
@@ -36,13 +41,17 @@ pub(super) async fn open(shared: &Arc<Shared>, mut request: CompletionRequest) -
     let mut call = Call::to_answer(shared, &request, Awaited::FirstPart)?;
     loop {
         let max_silence = call.max_silence();
-        let asked = call.may_continue(&request).then(|| Box::new(request.clone()));
+        let continues = call.may_continue(&request);
         let answered = call.answered(|to| {
+            let to = if continues { to.keeping_the_request() } else { to };
             let request = to.request(&mut request);
             Box::pin(begin(to.provider, request, max_silence))
         });
         match answered.await {
-            Ok(((first, events), attempt)) => return Ok(relay(call, asked, first, events, attempt)),
+            Ok(((first, events), attempt)) => {
+                let asked = continues.then(|| Box::new(request));
+                return Ok(relay(call, asked, first, events, attempt));
+            }
             Err(error) => call = call.taken_over(&mut request, error)?,
         }
     }
@@ -75,7 +84,8 @@ fn relay(
 ) -> CompletionStream {
     let limits = events.rate_limits().clone();
     let max_silence = call.max_silence();
-    let mut relay = Relay { call, first: None, running: None, shown: Shown::default(), asked, max_silence };
+    let shown = Shown::default();
+    let mut relay = Relay { call, first: None, running: None, shown, asked, max_silence, silence: None };
     relay.begin(first, events, attempt);
     let relayed = CompletionStream::new(stream::unfold(relay, |mut relay| async move {
         let item = relay.next().await?;
@@ -92,7 +102,8 @@ impl Relay {
             self.call.tell_first_part(&attempt);
         }
         self.first = Some(Box::new(first));
-        self.running = Some((events, attempt));
+        // Who reads the stream was given them.
+        self.running = Some((events.with_rate_limits(RateLimits::default()), attempt));
     }
 
     async fn next(&mut self) -> Option<Result<CompletionEvent>> {
@@ -106,7 +117,11 @@ impl Relay {
                 Ok(event) => {
                     let (_, attempt) = self.running.as_mut()?;
                     attempt.reservation.count_output(tokens_of(&event));
-                    match self.shown.next(event) {
+                    let shown = self.shown.next(event);
+                    if !self.shown.may_go_on() {
+                        self.asked = None;
+                    }
+                    match shown {
                         Some(event) => return Some(Ok(event)),
                         None => continue,
                     }
@@ -128,8 +143,25 @@ impl Relay {
         if let Some(first) = self.first.take() {
             return Some(Ok(*first));
         }
-        let next = timeout(self.max_silence, events.next()).await;
-        next.unwrap_or_else(|_| Some(Err(stalled(self.shown.text()))))
+        let (max_silence, silence, shown) = (self.max_silence, &mut self.silence, &self.shown);
+        let mut waits = false;
+        poll_fn(|context| {
+            if let Poll::Ready(next) = events.poll_next_unpin(context) {
+                return Poll::Ready(next);
+            }
+            let silence = match silence {
+                Some(silence) => {
+                    if !waits {
+                        silence.as_mut().reset(Instant::now() + max_silence);
+                    }
+                    silence
+                }
+                None => silence.insert(Box::pin(sleep(max_silence))),
+            };
+            waits = true;
+            silence.as_mut().poll(context).map(|()| Some(Err(stalled(shown))))
+        })
+        .await
     }
 
     /// What was shown cannot be taken back: where no other attempt can go on from it, the error says what had come.
@@ -160,9 +192,9 @@ impl Relay {
     }
 }
 
-/// A stream that stands still, with what had come of it.
-fn stalled(shown: &str) -> Error {
-    let came = PartialAnswer::new(Message::assistant(shown), Usage::default(), "");
+/// A stream that stands still, with what had come of its attempt as far as it is kept.
+fn stalled(shown: &Shown) -> Error {
+    let came = PartialAnswer::new(Message::assistant(shown.of_attempt()), Usage::default(), "");
     came.behind(silent(ErrorKind::DeadlineExceeded))
 }
 
@@ -172,5 +204,16 @@ fn tokens_of(event: &CompletionEvent) -> u64 {
         CompletionEvent::ToolCallStarted { name, .. } => estimate_tokens(name),
         CompletionEvent::ToolArguments { fragment, .. } => estimate_tokens(fragment),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_stream_holds_little() {
+        // Ten thousand may be open, each for minutes: `cargo run ... -- streams` in `benches/peers` measures them whole.
+        assert!(size_of::<Relay>() <= 896, "{}", size_of::<Relay>());
     }
 }

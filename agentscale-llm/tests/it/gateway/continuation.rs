@@ -258,3 +258,18 @@ async fn dropped_while_it_goes_on_a_stream_leaves_nothing_behind() {
         assert_eq!((usage(&ledger).await.cut_calls, balance(&ledger).await.reserved), (2, Amount::ZERO));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_long_to_be_kept_ends_with_the_error_that_it_broke_off_with() {
+    for (bytes, goes_on) in [(60 << 10, true), (70 << 10, false)] {
+        let second = saying("end");
+        let gateway = continuing([breaking(&"word ".repeat(bytes / 5)), second.clone()]).build().unwrap();
+        let (shown, answer) = read(&gateway, ask("acme").with_max_tokens(1_000_000)).await;
+        assert_eq!(calls(&second), usize::from(goes_on), "{bytes}");
+        match answer {
+            Ok(answer) => assert!(goes_on && answer.text() == shown && shown.ends_with("end")),
+            Err(error) => assert!(!goes_on && error.kind() == ErrorKind::Unavailable, "{error}"),
+        }
+        assert_idle(&gateway);
+    }
+}

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use agentscale_core::llm::{CompletionEvent, CompletionStream, EmbeddingRequest, LlmProvider, PartialAnswer};
+use agentscale_core::llm::{
+    Completion, CompletionEvent, CompletionRequest, CompletionStream, EmbeddingRequest, FinishReason,
+    LlmProvider, Message, PartialAnswer, Usage,
+};
 use agentscale_core::testkit::ScriptedProvider;
 use agentscale_core::{Error, ErrorKind};
 use agentscale_llm::SimulatedProvider;
@@ -196,4 +199,19 @@ async fn a_stream_that_stands_still_ends_with_what_had_come() {
     let error = stream.next().await.unwrap().unwrap_err();
     assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::DeadlineExceeded, 5));
     assert_eq!(PartialAnswer::of(&error).unwrap().message.text(), "ten ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_may_take_longer_than_it_may_stand_still() {
+    let provider = Streaming(|_: CompletionRequest| {
+        let answer = Completion::new(Message::assistant("a b c"), FinishReason::Stop, Usage::new(1, 3), "m");
+        let parts = CompletionEvent::parts_of(&answer).into_iter().chain([CompletionEvent::Finished(answer)]);
+        CompletionStream::new(stream::iter(parts).then(|part| async move {
+            sleep(Duration::from_secs(100)).await;
+            Ok(part)
+        }))
+    });
+    let gateway = over([provider]);
+    let answer = gateway.stream(ask("acme")).await.unwrap().collect().await.unwrap();
+    assert_eq!(answer.text(), "a b c");
 }
