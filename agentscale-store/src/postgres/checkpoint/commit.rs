@@ -76,7 +76,7 @@ pub(super) fn verdict(row: &PgRow) -> Result<(usize, Verdict)> {
 fn read(row: &PgRow) -> sqlx::Result<(usize, Verdict)> {
     let place = place(row)?;
     let verdict = match row.try_get::<i32, _>(1)? {
-        0 => Verdict::Written { thread: row.try_get(2)? },
+        0 => Verdict::Written { thread: row.try_get(2)?, behind: row.try_get(4)? },
         1 => Verdict::Fenced,
         2 => {
             let version: i64 = row.try_get(3)?;

@@ -77,8 +77,10 @@ impl Database {
         let (thread, version) = (&commit.thread, Version(commit.expected.0 + 1));
         let refused = |error: Error| Next::Answer(Err(error));
         match verdict {
-            Verdict::Written { thread: number } => {
-                self.known.put(thread.clone(), commit.id.0, write.names.clone());
+            Verdict::Written { thread: number, behind } => {
+                // Another instance may have written in between: what was known here is no more than that.
+                let names = if behind == write.behind { write.names.clone() } else { Names::UNKNOWN };
+                self.known.put(thread.clone(), commit.id.0, names);
                 if let Some(due) = &self.due {
                     due.moved(number, version);
                 }
@@ -192,6 +194,7 @@ impl Database {
             _ => Shape::Change,
         };
         write.names = names.after(&commit.fields);
+        write.behind = tip;
     }
 
     /// Makes the delta of a commit the whole state after it.
@@ -202,6 +205,7 @@ impl Database {
         let fields = delta::fold(fields, write.commit.fields.iter().cloned());
         delta::check_state(&fields, &self.limits)?;
         write.names = Names::of(&fields);
+        write.behind = after;
         write.delta = codec::encode(&codec::whole(&fields));
         write.shape = Shape::Folded { after };
         Ok(())

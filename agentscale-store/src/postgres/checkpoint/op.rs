@@ -36,8 +36,9 @@ pub(super) struct Write {
     pub(super) commit: Commit,
     pub(super) delta: Vec<u8>,
     pub(super) shape: Shape,
-    /// The names of the state's fields after this commit.
+    /// The names of the state's fields after this commit, where it stands behind that tip.
     pub(super) names: Names,
+    pub(super) behind: Option<Uuid>,
     /// What is written now by the clock of the store.
     pub(super) now: u64,
 }
@@ -71,6 +72,8 @@ impl Reply {
 pub(super) enum Verdict {
     Written {
         thread: i64,
+        /// What was the tip until then.
+        behind: Option<Uuid>,
     },
     Fenced,
     /// The tip is at another version, of this commit.

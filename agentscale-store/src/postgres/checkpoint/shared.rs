@@ -74,7 +74,8 @@ impl Shared {
         let is_buffered = commit.level <= Durability::Buffered;
         let thread = commit.thread.clone();
         let delta = codec::encode(&commit.fields);
-        let write = Box::new(Write { commit, delta, shape: Shape::Change, names: Names::UNKNOWN, now: 0 });
+        let (shape, names, behind) = (Shape::Change, Names::UNKNOWN, None);
+        let write = Box::new(Write { commit, delta, shape, names, behind, now: 0 });
         if is_buffered && let Some(receipt) = self.buffered.enter(&thread, epoch, expected) {
             let op = Op { work: Work::Commit(write), answer: Answer::Buffered(receipt) };
             self.lane(&thread).submit(op, bytes).await?;

@@ -37,7 +37,7 @@ pub(super) fn verdict(row: &PgRow) -> Result<(usize, Verdict)> {
 
 fn read(row: &PgRow) -> sqlx::Result<(usize, Verdict)> {
     let verdict = match row.try_get::<i32, _>(1)? {
-        0 => Verdict::Written { thread: 0 },
+        0 => Verdict::Written { thread: 0, behind: None },
         1 => Verdict::Fenced,
         3 => {
             let step: Option<i64> = row.try_get(2)?;

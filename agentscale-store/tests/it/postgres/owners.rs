@@ -53,6 +53,16 @@ async fn what_an_instance_remembers_of_a_thread_is_compared_with_the_database() 
     owner.send(owner.commit(vec![replace("a", "2")])).await.unwrap();
     assert_eq!(names(&here, "alice").await, ["a", "b"], "replacing all that it knew was not the whole state");
 
+    // Nor is it after a commit that asks nothing of what is remembered.
+    there.commit(owner.commit(vec![replace("c", "1")])).await.unwrap();
+    owner.version.0 += 1;
+    owner
+        .send(owner.commit(vec![FieldWrite::Append { name: "a".into(), items: "[1]".into() }]))
+        .await
+        .unwrap();
+    owner.send(owner.commit(vec![replace("a", "2"), replace("b", "2")])).await.unwrap();
+    assert_eq!(names(&here, "alice").await, ["a", "b", "c"]);
+
     // The same version, of another line.
     there.delete(DeleteRequest::new(thread("alice"), owner.epoch)).await.unwrap();
     let mut again = Owner::claim(&there, "alice").await;
