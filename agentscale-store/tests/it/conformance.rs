@@ -87,10 +87,11 @@ pub(crate) mod cached {
 
     use agentscale_core::Tenant;
     use agentscale_core::lease::{AcquireRequest, Lease, LeaseKey};
+    use agentscale_core::testkit::TestServer;
     use agentscale_store::{CachedCheckpointStore, CheckpointCacheConfig, InMemoryLeaseStore};
 
     #[cfg(feature = "redis")]
-    use agentscale_core::{MessageId, testkit::TestServer};
+    use agentscale_core::MessageId;
     #[cfg(feature = "redis")]
     use agentscale_store::{RedisStates, RedisStatesConfig};
 
@@ -101,6 +102,10 @@ pub(crate) mod cached {
 
     #[async_trait]
     impl<H: CheckpointStoreHarness> CheckpointStoreHarness for Cached<H> {
+        fn server(&self) -> Option<TestServer> {
+            self.0.server()
+        }
+
         async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
             let inner = self.0.start(limits).await;
             Arc::new(CachedCheckpointStore::new(inner, &CheckpointCacheConfig::default()))
@@ -177,6 +182,7 @@ pub(crate) mod cached {
 #[cfg(feature = "encryption")]
 pub(crate) mod encrypted {
     use agentscale_core::Tenant;
+    use agentscale_core::testkit::TestServer;
     use agentscale_store::{EncryptedCheckpointStore, KeyId, StaticTenantKeys, TenantKey};
 
     use super::*;
@@ -186,6 +192,10 @@ pub(crate) mod encrypted {
 
     #[async_trait]
     impl<H: CheckpointStoreHarness> CheckpointStoreHarness for Encrypted<H> {
+        fn server(&self) -> Option<TestServer> {
+            self.0.server()
+        }
+
         async fn start(&self, mut limits: StateLimits) -> Arc<dyn CheckpointStore> {
             limits.commit_bytes += 58;
             limits.state_bytes += 2 * 58;

@@ -6,40 +6,46 @@ use agentscale_core::CheckpointStore;
 use agentscale_core::checkpoint::StateLimits;
 use agentscale_core::conformance::checkpoint::CheckpointStoreHarness;
 use agentscale_core::testkit::TestServer;
-use agentscale_store::InMemoryCheckpointStore;
 use async_trait::async_trait;
 
 use super::Scene;
 
-struct Postgres(Option<Scene>);
+struct Postgres(TestServer, Option<Scene>);
+
+impl Postgres {
+    fn on(server: TestServer) -> Self {
+        Self(server, Scene::new(server))
+    }
+}
 
 #[async_trait]
 impl CheckpointStoreHarness for Postgres {
+    fn server(&self) -> Option<TestServer> {
+        Some(self.0)
+    }
+
     async fn start(&self, limits: StateLimits) -> Arc<dyn CheckpointStore> {
-        match &self.0 {
-            Some(scene) => Arc::new(scene.open_within(limits).await),
-            // Said to be left out; what runs instead is tested elsewhere.
-            None => Arc::new(InMemoryCheckpointStore::new().with_retention(None).with_limits(limits)),
-        }
+        let scene = self.1.as_ref().expect("without its server the suite is left out");
+        Arc::new(scene.open_within(limits).await)
     }
 }
 
 mod direct {
-    use super::{Postgres, Scene, TestServer};
+    use super::{Postgres, TestServer};
 
-    agentscale_core::checkpoint_store_conformance!(Postgres(Scene::new(TestServer::Postgres)));
+    agentscale_core::checkpoint_store_conformance!(Postgres::on(TestServer::Postgres));
 }
 
 mod pooled {
-    use super::{Postgres, Scene, TestServer};
+    use super::{Postgres, TestServer};
 
-    agentscale_core::checkpoint_store_conformance!(Postgres(Scene::new(TestServer::PgBouncer)));
+    agentscale_core::checkpoint_store_conformance!(Postgres::on(TestServer::PgBouncer));
 }
 
 mod prepared {
-    use super::{Postgres, Scene, TestServer};
+    use super::{Postgres, TestServer};
 
-    agentscale_core::checkpoint_store_conformance!(Postgres(Scene::new(TestServer::PreparedPgBouncer)));
+    agentscale_core::checkpoint_store_conformance!(Postgres::on(TestServer::PreparedPgBouncer));
 }
 
 mod logged {
@@ -66,23 +72,21 @@ mod logged {
 /// What a server takes that a file or memory would not show: the headers of sealed states, for one.
 #[cfg(all(feature = "cache", feature = "encryption"))]
 mod decorated {
-    use super::{Postgres, Scene, TestServer};
+    use super::{Postgres, TestServer};
     use crate::conformance::cached::Cached;
     use crate::conformance::encrypted::Encrypted;
 
     mod direct {
-        use super::{Cached, Encrypted, Postgres, Scene, TestServer};
+        use super::{Cached, Encrypted, Postgres, TestServer};
 
-        agentscale_core::checkpoint_store_conformance!(Cached(Encrypted(Postgres(Scene::new(
-            TestServer::Postgres
-        )))));
+        agentscale_core::checkpoint_store_conformance!(Cached(Encrypted(Postgres::on(TestServer::Postgres))));
     }
 
     mod pooled {
-        use super::{Cached, Encrypted, Postgres, Scene, TestServer};
+        use super::{Cached, Encrypted, Postgres, TestServer};
 
-        agentscale_core::checkpoint_store_conformance!(Encrypted(Cached(Postgres(Scene::new(
+        agentscale_core::checkpoint_store_conformance!(Encrypted(Cached(Postgres::on(
             TestServer::PgBouncer
-        )))));
+        ))));
     }
 }
