@@ -4,6 +4,7 @@ mod check;
 mod commit;
 mod config;
 mod database;
+mod forks;
 mod known;
 mod lane;
 mod op;
@@ -38,7 +39,10 @@ use shared::Shared;
 
 const COMPONENT: Component = Component {
     name: "checkpoints",
-    migrations: &[include_str!("../../migrations/postgres/0001_checkpoints.sql")],
+    migrations: &[
+        include_str!("../../migrations/postgres/0001_checkpoints.sql"),
+        include_str!("../../migrations/postgres/0002_shares.sql"),
+    ],
 };
 
 /// Keeps checkpoints in one schema of a PostgreSQL database, which many instances may share.
@@ -198,7 +202,7 @@ impl CheckpointStore for PostgresCheckpointStore {
 
     async fn fork(&self, request: ForkRequest) -> Result<CheckpointInfo> {
         check_fork(&request)?;
-        rare::fork(&self.shared, request).await
+        forks::fork(&self.shared, request).await
     }
 
     async fn prune(&self, request: PruneRequest) -> Result<Pruned> {

@@ -2,7 +2,7 @@ use agentscale_core::{Error, ErrorKind, Result};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::pool::Postgres;
+use super::pool::{Postgres, Script};
 use super::statement::{Bound, Statement};
 
 /// One connection, opened when it is needed and replaced when it was lost.
@@ -25,7 +25,7 @@ impl Link {
     /// # Cancel safety
     /// The statement is run or not run; the connection is closed then.
     pub async fn fetch(&mut self, statement: &Statement, bound: Bound) -> Result<Vec<PgRow>> {
-        let arguments = bound.end()?;
+        let script = Script::of(statement, bound)?;
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None if self.postgres.is_closed() => {
@@ -35,7 +35,7 @@ impl Link {
             }
             None => self.postgres.connect().await?,
         };
-        match self.postgres.run(&mut connection, statement, arguments).await {
+        match self.postgres.run(&mut connection, script).await {
             Ok(rows) => {
                 self.connection = Some(connection);
                 Ok(rows)

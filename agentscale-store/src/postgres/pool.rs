@@ -116,10 +116,31 @@ impl Postgres {
     /// # Cancel safety
     /// The statement is run or not run.
     pub async fn fetch(&self, statement: &Statement, bound: Bound) -> Result<Vec<PgRow>> {
-        let arguments = bound.end()?;
-        let mut connection = self.shared.pool.acquire().await.map_err(map_error(statement.operation))?;
-        let answer = self.run(&mut connection, statement, arguments).await;
-        match answer {
+        self.fetch_by(Script::of(statement, bound)?).await
+    }
+
+    /// Runs a statement behind another one in the same transaction, which takes locks: what the statement sees begins
+    /// behind them.
+    ///
+    /// # Errors
+    /// Those of [`fetch`](Self::fetch).
+    ///
+    /// # Cancel safety
+    /// The statement is run or not run; the locks are let go.
+    pub async fn fetch_locked(
+        &self,
+        lock: &Statement,
+        locked: Bound,
+        statement: &Statement,
+        bound: Bound,
+    ) -> Result<Vec<PgRow>> {
+        self.fetch_by(Script::of(statement, bound)?.behind(lock, locked)?).await
+    }
+
+    async fn fetch_by(&self, script: Script<'_>) -> Result<Vec<PgRow>> {
+        let operation = script.statement.operation;
+        let mut connection = self.shared.pool.acquire().await.map_err(map_error(operation))?;
+        match self.run(&mut connection, script).await {
             Ok(rows) => Ok(rows),
             Err(failure) => {
                 if failure.connection_is_lost {
@@ -163,12 +184,12 @@ impl Postgres {
     pub(super) async fn run(
         &self,
         connection: &mut PgConnection,
-        statement: &Statement,
-        arguments: PgArguments,
+        script: Script<'_>,
     ) -> std::result::Result<Vec<PgRow>, Failure> {
+        let statement = script.statement;
         let began = Instant::now();
         let patience = self.shared.statement_timeout + GRACE;
-        let answer = timeout(patience, self.exchange(connection, statement, arguments)).await;
+        let answer = timeout(patience, self.exchange(connection, script)).await;
         self.shared.slow.saw(statement, began.elapsed());
         match answer {
             Ok(Ok(rows)) => Ok(rows),
@@ -188,19 +209,26 @@ impl Postgres {
         }
     }
 
-    async fn exchange(
-        &self,
-        connection: &mut PgConnection,
-        statement: &Statement,
-        arguments: PgArguments,
-    ) -> sqlx::Result<Vec<PgRow>> {
-        let query = sqlx::query_with(AssertSqlSafe(statement.text.clone()), arguments);
-        if self.shared.server.pooling == Pooling::Direct {
-            return query.fetch_all(connection).await;
+    async fn exchange(&self, connection: &mut PgConnection, script: Script<'_>) -> sqlx::Result<Vec<PgRow>> {
+        let Script { lock, statement, arguments } = script;
+        let query = |statement: &Statement, arguments| {
+            sqlx::query_with(AssertSqlSafe(statement.text.clone()), arguments)
+        };
+        let is_direct = self.shared.server.pooling == Pooling::Direct;
+        if is_direct && lock.is_none() {
+            return query(statement, arguments).fetch_all(connection).await;
         }
-        let begin = AssertSqlSafe(self.shared.server.begin.clone());
-        let mut transaction = connection.begin_with(begin).await?;
-        match query.persistent(false).fetch_all(&mut *transaction).await {
+        let mut transaction = match is_direct {
+            true => connection.begin().await?,
+            false => connection.begin_with(AssertSqlSafe(self.shared.server.begin.clone())).await?,
+        };
+        let ran = async {
+            if let Some((lock, arguments)) = lock {
+                query(lock, arguments).persistent(is_direct).execute(&mut *transaction).await?;
+            }
+            query(statement, arguments).persistent(is_direct).fetch_all(&mut *transaction).await
+        };
+        match ran.await {
             Ok(rows) => {
                 transaction.commit().await?;
                 Ok(rows)
@@ -221,6 +249,23 @@ impl fmt::Debug for Postgres {
             .field("pooling", &self.shared.server.pooling)
             .field("connections", &self.shared.pool.options().get_max_connections())
             .finish_non_exhaustive()
+    }
+}
+
+/// What runs in one transaction: a statement, behind one that takes locks where there are any to take.
+pub(super) struct Script<'a> {
+    lock: Option<(&'a Statement, PgArguments)>,
+    statement: &'a Statement,
+    arguments: PgArguments,
+}
+
+impl<'a> Script<'a> {
+    pub(super) fn of(statement: &'a Statement, bound: Bound) -> Result<Self> {
+        Ok(Self { lock: None, statement, arguments: bound.end()? })
+    }
+
+    fn behind(self, lock: &'a Statement, bound: Bound) -> Result<Self> {
+        Ok(Self { lock: Some((lock, bound.end()?)), ..self })
     }
 }
 

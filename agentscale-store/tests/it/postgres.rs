@@ -6,8 +6,10 @@ mod faults;
 mod opening;
 mod owners;
 mod processes;
+mod relay;
 mod restarts;
 mod server;
+mod shares;
 
 use std::sync::Arc;
 

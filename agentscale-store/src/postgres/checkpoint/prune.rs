@@ -4,18 +4,20 @@
 //! on what its thread's tip builds on, which stays, and no version of a number is ever used twice.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use agentscale_core::Result;
 use agentscale_core::checkpoint::{PruneRequest, Pruned, RetentionPolicy};
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use super::database::Database;
 use super::read;
 use super::shared::Shared;
 use super::via::Via;
-use crate::checkpoint::chains::{Listed, gone, split};
+use crate::checkpoint::chains::{Listed, Range, gone, split};
 use crate::checkpoint::due::Pruner;
-use crate::postgres::{Bound, Statement, map_error};
+use crate::postgres::{Bound, map_error};
 
 /// Threads that are looked at together, at most.
 const TOGETHER: usize = 64;
@@ -28,7 +30,7 @@ impl Pruner for Shared {
     }
 
     async fn sweep(&self) -> Result<()> {
-        sweep(&self.database).await?;
+        sweep_all(&self.database).await?;
         outcomes(&self.database, None).await.map(drop)
     }
 }
@@ -58,11 +60,27 @@ pub(super) async fn request(database: &Database, request: PruneRequest) -> Resul
     }
 }
 
-/// Removes what deleted threads have left.
-pub(super) async fn sweep(database: &Database) -> Result<()> {
-    let mut via = Via::Pool(&database.postgres);
-    while !via.fetch(&database.statements.sweep, Bound::new().with(TOGETHER as i64)).await?.is_empty() {}
+/// Removes what deleted threads have left, by their old numbers, and what others left that only these shared.
+pub(super) async fn sweep(database: &Database, mut lines: Vec<i64>) -> Result<()> {
+    let statements = &database.statements;
+    while !lines.is_empty() {
+        let (lock, bound) = (Bound::new().with(lines.as_slice()), Bound::new().with(lines.as_slice()));
+        let rows =
+            database.postgres.fetch_locked(&statements.lock_shared, lock, &statements.sweep, bound).await?;
+        lines = numbers(&rows)?;
+    }
     Ok(())
+}
+
+async fn sweep_all(database: &Database) -> Result<()> {
+    let mut after = 0;
+    loop {
+        let bound = Bound::new().with(after).with(TOGETHER as i64);
+        let lines = numbers(&database.postgres.fetch(&database.statements.retired, bound).await?)?;
+        let Some(last) = lines.last() else { return Ok(()) };
+        after = *last;
+        sweep(database, lines).await?;
+    }
 }
 
 /// Prunes threads, of so many checkpoints at most.
@@ -76,22 +94,24 @@ async fn checkpoints(
     let mut pruned = Pruned::default();
     let (mut ghosts, mut free) = (Vec::new(), Vec::new());
     for threads in threads.chunks(TOGETHER) {
+        let shared = shared(database, threads).await?;
         for (thread, rows) in list(database, threads).await? {
+            let shared = shared.get(&thread).map_or(&[][..], Vec::as_slice);
             let mut gone = gone(&rows, policy, now);
             let left = usize::try_from(limit - pruned.checkpoints).unwrap_or(usize::MAX);
             pruned.more |= gone.len() > left;
             gone.truncate(left);
             pruned.checkpoints += gone.len() as u64;
-            split(&rows, &[], &gone, |version| (thread, version), &mut ghosts, &mut free);
+            split(&rows, shared, &gone, |version| (thread, version), &mut ghosts, &mut free);
         }
     }
     for rows in ghosts.chunks(REMOVED_TOGETHER) {
-        change(database, &database.statements.hide, rows).await?;
+        database.postgres.fetch(&database.statements.hide, pairs(rows)).await?;
     }
     // Newest first: while some are left, so is all that they build on.
     free.sort_unstable_by_key(|(thread, version)| (*thread, Reverse(*version)));
     for rows in free.chunks(REMOVED_TOGETHER) {
-        change(database, &database.statements.remove, rows).await?;
+        remove(database, rows).await?;
     }
     Ok(pruned)
 }
@@ -133,8 +153,34 @@ async fn list(database: &Database, threads: &[i64]) -> Result<Vec<(i64, Vec<List
     Ok(listed)
 }
 
-async fn change(database: &Database, statement: &Statement, rows: &[(i64, i64)]) -> Result<()> {
+/// The versions that forks share of threads.
+async fn shared(database: &Database, threads: &[i64]) -> Result<HashMap<i64, Vec<Range>>> {
+    let rows = database.postgres.fetch(&database.statements.shared, Bound::new().with(threads)).await?;
+    let mut shared: HashMap<i64, Vec<Range>> = HashMap::new();
+    for row in rows {
+        let number = |column: usize| row.try_get::<i64, _>(column).map_err(map_error("prune"));
+        shared.entry(number(0)?).or_default().push((number(1)?, number(2)?));
+    }
+    Ok(shared)
+}
+
+/// Removes checkpoints that no fork has come to share, and what only these shared of deleted threads.
+async fn remove(database: &Database, rows: &[(i64, i64)]) -> Result<()> {
+    let statements = &database.statements;
+    let threads: Vec<i64> = rows.iter().map(|(thread, _)| *thread).collect();
+    let lock = Bound::new().with(threads);
+    let freed = database
+        .postgres
+        .fetch_locked(&statements.lock_shared, lock, &statements.remove, pairs(rows))
+        .await?;
+    sweep(database, numbers(&freed)?).await
+}
+
+fn pairs(rows: &[(i64, i64)]) -> Bound {
     let (threads, versions): (Vec<i64>, Vec<i64>) = rows.iter().copied().unzip();
-    let bound = Bound::new().with(threads).with(versions);
-    database.postgres.fetch(statement, bound).await.map(drop)
+    Bound::new().with(threads).with(versions)
+}
+
+fn numbers(rows: &[PgRow]) -> Result<Vec<i64>> {
+    rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<_>>().map_err(map_error("prune"))
 }

@@ -1,10 +1,9 @@
 //! Operations that come seldom: each runs its own statement on a connection of the pool.
 
 use agentscale_core::checkpoint::{
-    At, Attempted, CheckpointInfo, CheckpointOrigin, Claim, CommitId, DeadLetter, DeleteRequest, Epoch,
-    ForkRequest, OutboxEntry, Version,
+    At, Attempted, Claim, DeadLetter, DeleteRequest, Epoch, OutboxEntry, Version,
 };
-use agentscale_core::{AgentId, ErrorKind, MessageId, Result};
+use agentscale_core::{AgentId, MessageId, Result};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -12,10 +11,8 @@ use uuid::Uuid;
 use super::prune;
 use super::read::{self, epoch, named, number};
 use super::shared::Shared;
-use crate::checkpoint::codec;
 use crate::checkpoint::names::Names;
-use crate::checkpoint::refusal::{fenced, fork_error};
-use crate::checkpoint::stored::json;
+use crate::checkpoint::refusal::fenced;
 use crate::postgres::{Bound, map_error};
 
 /// Takes the next epoch. The tip is read before, so that the epoch of a thread whose tip is corrupt is not taken.
@@ -88,47 +85,18 @@ pub(super) async fn redrive(shared: &Shared, ids: &[MessageId]) -> Result<Vec<Ou
     rows.iter().map(read::messages::redriven).collect()
 }
 
-pub(super) async fn fork(shared: &Shared, request: ForkRequest) -> Result<CheckpointInfo> {
-    shared.settle_buffered().await?;
-    let (database, failed) = (&shared.database, || map_error("fork thread"));
-    let (via, statements) = (&mut shared.via(), &database.statements);
-    let source = read::checkpoint(via, statements, &request.from, request.at).await?;
-    let source = source.ok_or_else(|| fork_error(ErrorKind::NotFound, &request.from))?;
-    let now = database.clock.unix_micros();
-    let id = CommitId(*MessageId::new(now).as_uuid());
-    let origin = CheckpointOrigin::Fork { from: request.from, version: source.info.version };
-    let (time, node) = source.info.stamp.to_parts();
-    let header = source.info.header;
-    let bound = named(&request.to)
-        .with(id.0)
-        .with(header.codec.as_str())
-        .with(i64::from(header.schema_version))
-        .with(time.cast_signed())
-        .with(node.cast_signed())
-        .with(now.cast_signed())
-        .with(json(&origin))
-        .with(codec::encode(&codec::whole(&source.fields)));
-    let rows = via.fetch(&statements.fork, bound).await?;
-    let row = rows.first().ok_or_else(|| fork_error(ErrorKind::AlreadyExists, &request.to))?;
-    let epoch = epoch(row, 0, 1).map_err(failed())?;
-    database.known.put(request.to.clone(), id.0, Names::of(&source.fields));
-    shared.buffered.forget(&request.to);
-    let info = CheckpointInfo::new(request.to, Version(1), id, epoch, header, source.info.stamp);
-    Ok(info.with_origin(origin))
-}
-
 pub(super) async fn delete(shared: &Shared, request: DeleteRequest) -> Result<()> {
     shared.settle_buffered().await?;
     let database = &shared.database;
     let bound = named(&request.thread)
         .with(i64::from(request.epoch.incarnation))
         .with(request.epoch.counter.cast_signed());
-    if shared.via().fetch(&database.statements.delete, bound).await?.is_empty() {
-        return Err(fenced("delete thread", &request.thread));
-    }
+    let rows = shared.via().fetch(&database.statements.delete, bound).await?;
+    let row = rows.first().ok_or_else(|| fenced("delete thread", &request.thread))?;
+    let line: i64 = row.try_get(0).map_err(map_error("delete thread"))?;
     database.known.forget(&request.thread);
     shared.buffered.forget(&request.thread);
-    if let Err(error) = prune::sweep(database).await {
+    if let Err(error) = prune::sweep(database, vec![line]).await {
         // The thread is deleted; what it has left is removed by a later sweep.
         tracing::warn!(%error, "cannot remove what a deleted thread has left");
     }

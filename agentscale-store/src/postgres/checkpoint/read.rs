@@ -158,7 +158,7 @@ fn thread(row: &PgRow, query: &ThreadQuery) -> Result<ThreadInfo> {
     Ok(ThreadInfo::new(id, epoch, Version(large(4)?), Stamp::from_parts(large(5)?, large(6)?)))
 }
 
-fn info(row: &PgRow, thread: &AgentId) -> Result<CheckpointInfo> {
+pub(super) fn info(row: &PgRow, thread: &AgentId) -> Result<CheckpointInfo> {
     let failed = || map_error("read checkpoint");
     let corrupt = || Error::new(ErrorKind::Corrupt, "read checkpoint").with_context("thread", thread);
     let large = |column: usize| -> Result<u64> {

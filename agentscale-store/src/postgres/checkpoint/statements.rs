@@ -28,6 +28,7 @@ statements! {
     bury: "bury message";
     claim: "claim thread";
     commit: "commit";
+    copy: "fork thread";
     delete: "delete thread";
     expire: "prune";
     expire_of: "prune";
@@ -38,6 +39,8 @@ statements! {
     letters: "list dead letters";
     listed: "prune";
     load: "load checkpoint";
+    lock: "fork thread";
+    lock_shared: "prune";
     number: "prune";
     numbers: "prune";
     outbox: "list outbox";
@@ -45,8 +48,11 @@ statements! {
     redrive: "redrive messages";
     remove: "prune";
     repeated: "commit";
+    retired: "prune";
     settle: "settle messages";
+    shared: "prune";
+    source: "fork thread";
     steps: "append steps";
-    sweep: "delete thread";
+    sweep: "remove thread";
     threads: "list threads";
 }

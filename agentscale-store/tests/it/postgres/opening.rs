@@ -51,7 +51,7 @@ async fn tables_of_a_newer_version_are_refused_and_left_alone() {
         PostgresCheckpointStore::open_with(&scene.url, scene.config(), super::clock()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(error.context("schema_version"), Some("999"));
-    scene.execute("UPDATE @.migrations SET version = 1 WHERE version = 999").await;
+    scene.execute("UPDATE @.migrations SET version = 2 WHERE version = 999").await;
     scene.open().await;
 }
 

@@ -1,3 +1,4 @@
+-- Begins a thread with a copy of another one's state.
 WITH target AS (
   INSERT INTO @.threads AS t (tenant, type, key, version, tip, base, base_bytes, chain_bytes)
   VALUES ($1, $2, $3, 1, $4, 1, length($11::bytea), length($11::bytea))

@@ -1,7 +1,17 @@
--- Removes what deleted threads have left.
-WITH gone AS MATERIALIZED (SELECT thread, tenant FROM @.retired ORDER BY thread LIMIT $1 FOR UPDATE SKIP LOCKED),
-checkpoint AS (DELETE FROM @.checkpoints c USING gone g WHERE c.tenant = g.tenant AND c.thread = g.thread),
-outcome AS (DELETE FROM @.outcomes o USING gone g WHERE o.tenant = g.tenant AND o.thread = g.thread),
-step AS (DELETE FROM @.steps s USING gone g WHERE s.tenant = g.tenant AND s.thread = g.thread),
-message AS (DELETE FROM @.outbox o USING gone g WHERE o.tenant = g.tenant AND o.thread = g.thread)
-DELETE FROM @.retired r USING gone g WHERE r.thread = g.thread RETURNING r.thread
+-- Removes what deleted threads have left; what forks share of them stays, and their numbers are kept as long. Told are the
+-- threads that something was shared of.
+WITH line AS MATERIALIZED (SELECT thread, tenant FROM @.retired WHERE thread = ANY($1) ORDER BY thread FOR UPDATE),
+gone AS (
+  DELETE FROM @.checkpoints c USING line l WHERE c.tenant = l.tenant AND c.thread = l.thread
+    AND (SELECT true FROM @.shares s WHERE s.source = c.thread AND c.version BETWEEN s.first AND s.last LIMIT 1) IS NULL
+  RETURNING c.thread, c.version
+),
+released AS (DELETE FROM @.shares s USING gone g WHERE g.version = 1 AND s.fork = g.thread RETURNING s.source),
+outcome AS (DELETE FROM @.outcomes o USING line l WHERE o.tenant = l.tenant AND o.thread = l.thread),
+step AS (DELETE FROM @.steps s USING line l WHERE s.tenant = l.tenant AND s.thread = l.thread),
+message AS (DELETE FROM @.outbox o USING line l WHERE o.tenant = l.tenant AND o.thread = l.thread),
+ended AS (
+  DELETE FROM @.retired r USING line l WHERE r.thread = l.thread
+    AND (SELECT true FROM @.shares s WHERE s.source = l.thread LIMIT 1) IS NULL
+)
+SELECT DISTINCT source FROM released

@@ -1,0 +1,1 @@
+SELECT source, first, last FROM @.shares WHERE source = ANY($1)
