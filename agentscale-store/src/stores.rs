@@ -1,13 +1,18 @@
+mod leases;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use agentscale_core::checkpoint::StoreSet;
-use agentscale_core::{CheckpointStore, Error, ErrorKind, Result};
+use agentscale_core::{CheckpointStore, Error, ErrorKind, LeaseStore, Result};
 use tokio::sync::OnceCell;
 
+use crate::{
+    InMemoryCheckpointStore, InMemoryLeaseStore, SqliteBudgetLedger, SqliteCheckpointStore, SqliteLeaseStore,
+};
 #[cfg(feature = "postgres")]
-use crate::PostgresCheckpointStore;
-use crate::{InMemoryCheckpointStore, SqliteBudgetLedger, SqliteCheckpointStore};
+use crate::{PostgresCheckpointStore, PostgresLeaseStore};
+use leases::Leases;
 
 /// The durable stores of one runtime.
 #[derive(Clone, Debug)]
@@ -18,6 +23,7 @@ pub struct Stores {
     postgres: Option<PostgresCheckpointStore>,
     folder: Option<PathBuf>,
     budgets: Arc<OnceCell<SqliteBudgetLedger>>,
+    leases: Arc<OnceCell<Leases>>,
 }
 
 impl Stores {
@@ -54,7 +60,9 @@ impl Stores {
 
     /// Stores that live as long as their process.
     pub fn in_memory() -> Self {
-        Self::with_checkpoints(Arc::new(InMemoryCheckpointStore::new()))
+        let mut stores = Self::with_checkpoints(Arc::new(InMemoryCheckpointStore::new()));
+        stores.leases = Arc::new(OnceCell::from(Leases::Memory(InMemoryLeaseStore::new())));
+        stores
     }
 
     /// Stores around a checkpoint store of the host's own.
@@ -66,6 +74,7 @@ impl Stores {
             postgres: None,
             folder: None,
             budgets: Arc::default(),
+            leases: Arc::default(),
         }
     }
 
@@ -99,6 +108,27 @@ impl Stores {
         self.budgets.get_or_try_init(open).await.cloned()
     }
 
+    /// The leases beside the checkpoints: `leases.db` in the folder of [`Stores::sqlite`], tables in the schema of
+    /// [`Stores::postgres`], opened when they are first asked for; those of [`Stores::in_memory`] are the process's.
+    ///
+    /// # Errors
+    /// `unsupported` for stores around one of the host's own; those of [`SqliteLeaseStore::open`] and
+    /// `PostgresLeaseStore::on`.
+    pub async fn leases(&self) -> Result<Arc<dyn LeaseStore>> {
+        self.leases.get_or_try_init(|| self.open_leases()).await.map(Leases::store)
+    }
+
+    async fn open_leases(&self) -> Result<Leases> {
+        #[cfg(feature = "postgres")]
+        if let Some(store) = &self.postgres {
+            return PostgresLeaseStore::on(store.postgres().clone()).await.map(Leases::Postgres);
+        }
+        let Some(folder) = &self.folder else {
+            return Err(Error::new(ErrorKind::Unsupported, "open leases").with_context("reason", "no folder"));
+        };
+        SqliteLeaseStore::open(folder.join("leases.db")).await.map(Leases::Sqlite)
+    }
+
     /// Writes what is queued and closes the files and connections that these stores opened.
     ///
     /// # Errors
@@ -112,10 +142,15 @@ impl Stores {
             Some(ledger) => ledger.close().await,
             None => Ok(()),
         };
-        match &self.sqlite {
-            Some(store) => store.close().await.and(budgets),
-            None => budgets,
-        }
+        let leases = match self.leases.get() {
+            Some(leases) => leases.close().await,
+            None => Ok(()),
+        };
+        let checkpoints = match &self.sqlite {
+            Some(store) => store.close().await,
+            None => Ok(()),
+        };
+        checkpoints.and(budgets).and(leases)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Leases: what each store promises, and who holds them.
 
+mod bundle;
 mod conformance;
 mod held;
 mod histories;
