@@ -12,18 +12,19 @@ WITH input AS MATERIALIZED (
   )
 ),
 locked AS MATERIALIZED (
-  SELECT i.n, t.id, t.incarnation, t.counter, t.version, t.tip, t.base_bytes, t.chain_bytes
+  SELECT i.n, t.id, t.incarnation, t.counter, t.version, t.tip, t.base, t.base_bytes, t.chain_bytes
   FROM input i JOIN @.threads t ON t.tenant = i.tenant AND t.type = i.type AND t.key = i.key
   FOR NO KEY UPDATE OF t SKIP LOCKED
 ),
 handled AS MATERIALIZED (
   SELECT i.n, o.seq FROM input i JOIN @.outbox o ON o.id = i.settles
+  WHERE i.settles IS NOT NULL
   FOR UPDATE OF o SKIP LOCKED
 ),
--- What is unique is looked up as a value: the planner may answer `EXISTS` by reading the whole table.
+-- All that is written is taken from here by one look at each row: to join them again would compare each with each, as the
+-- planner thinks of few. What is unique is looked up as a value: it may answer `EXISTS` by reading the whole table.
 judged AS MATERIALIZED (
-  SELECT i.n, i.tenant, i.turn, l.id, l.version, l.tip, h.seq,
-    i.shape > 0 OR l.version = 0 AS is_whole,
+  SELECT i.*, l.id, l.version, l.tip, h.seq, i.shape > 0 OR l.version = 0 AS is_whole, l.base, l.base_bytes, l.chain_bytes,
     CASE
       WHEN l.id IS NULL THEN CASE WHEN (
         SELECT true FROM @.threads t WHERE t.tenant = i.tenant AND t.type = i.type AND t.key = i.key
@@ -31,7 +32,7 @@ judged AS MATERIALIZED (
       WHEN l.incarnation <> i.incarnation OR l.counter <> i.counter THEN 1
       WHEN l.version <> i.expected THEN 2
       WHEN l.tip <> i.guard THEN 6
-      WHEN (
+      WHEN i.outcome IS NOT NULL AND (
         SELECT true FROM @.outcomes o WHERE o.tenant = i.tenant AND o.thread = l.id AND o.key = i.outcome
           AND o.until > i.written AND o.request_hash <> i.request_hash
       ) THEN 3
@@ -46,43 +47,40 @@ judged AS MATERIALIZED (
     END AS verdict
   FROM input i LEFT JOIN locked l ON l.n = i.n LEFT JOIN handled h ON h.n = i.n
 ),
-passed AS MATERIALIZED (SELECT n, tenant, turn, id, version, seq, is_whole FROM judged WHERE verdict = 0),
 moved AS (
   UPDATE @.threads t SET
-    version = t.version + 1,
-    tip = i.commit_id,
-    base = CASE WHEN p.is_whole THEN t.version + 1 ELSE t.base END,
-    base_bytes = CASE WHEN p.is_whole THEN length(i.delta) ELSE t.base_bytes END,
-    chain_bytes = CASE WHEN p.is_whole THEN length(i.delta) ELSE t.chain_bytes + length(i.delta) END
-  FROM passed p JOIN input i ON i.n = p.n
-  WHERE t.id = p.id
-  RETURNING p.n, t.base
+    version = j.version + 1,
+    tip = j.commit_id,
+    base = CASE WHEN j.is_whole THEN j.version + 1 ELSE j.base END,
+    base_bytes = CASE WHEN j.is_whole THEN length(j.delta) ELSE j.base_bytes END,
+    chain_bytes = CASE WHEN j.is_whole THEN length(j.delta) ELSE j.chain_bytes + length(j.delta) END
+  FROM judged j WHERE j.verdict = 0 AND t.id = j.id
 ),
 checkpoint AS (
   INSERT INTO @.checkpoints (tenant, thread, version, commit_id, incarnation, counter, codec, schema_version,
     stamp_time, stamp_node, written, base, tags, delta)
-  SELECT i.tenant, p.id, p.version + 1, i.commit_id, i.incarnation, i.counter, i.codec, i.schema_version,
-    i.stamp_time, i.stamp_node, i.written, m.base, i.tags, i.delta
-  FROM passed p JOIN input i ON i.n = p.n JOIN moved m ON m.n = p.n
+  SELECT tenant, id, version + 1, commit_id, incarnation, counter, codec, schema_version,
+    stamp_time, stamp_node, written, CASE WHEN is_whole THEN version + 1 ELSE base END, tags, delta
+  FROM judged WHERE verdict = 0
 ),
 sent AS (
   INSERT INTO @.outbox (id, tenant, thread, attempts, message)
-  SELECT o.id, i.tenant, p.id, 0, o.message
+  SELECT o.id, j.tenant, j.id, 0, o.message
   FROM unnest($24::bigint[], $25::uuid[], $26::bytea[]) WITH ORDINALITY AS o(n, id, message, place)
-    JOIN passed p ON p.n = o.n JOIN input i ON i.n = o.n
+    JOIN judged j ON j.n = o.n AND j.verdict = 0
   ORDER BY o.place
   ON CONFLICT (id) DO NOTHING
 ),
-settled AS (DELETE FROM @.outbox o USING passed p WHERE o.seq = p.seq),
+settled AS (DELETE FROM @.outbox o USING judged j WHERE j.verdict = 0 AND j.seq IS NOT NULL AND o.seq = j.seq),
 recorded AS (
   INSERT INTO @.outcomes (tenant, thread, key, request_hash, retention, until, reply)
-  SELECT i.tenant, p.id, i.outcome, i.request_hash, i.retention, i.until, i.reply
-  FROM passed p JOIN input i ON i.n = p.n WHERE i.outcome IS NOT NULL
+  SELECT tenant, id, outcome, request_hash, retention, until, reply
+  FROM judged WHERE verdict = 0 AND outcome IS NOT NULL
   ON CONFLICT (tenant, thread, key) DO UPDATE SET request_hash = excluded.request_hash,
     retention = excluded.retention, until = excluded.until, reply = excluded.reply
 ),
 ended AS (
-  DELETE FROM @.steps s USING passed p
-  WHERE p.turn IS NOT NULL AND s.tenant = p.tenant AND s.thread = p.id AND s.turn = p.turn
+  DELETE FROM @.steps s USING judged j
+  WHERE j.verdict = 0 AND j.turn IS NOT NULL AND s.tenant = j.tenant AND s.thread = j.id AND s.turn = j.turn
 )
 SELECT n, verdict, id, version, tip FROM judged
