@@ -11,6 +11,7 @@ mod error;
 pub(crate) mod lease;
 mod link;
 mod migrate;
+mod outage;
 mod pool;
 mod slow;
 mod statement;

@@ -23,6 +23,8 @@ pub struct PostgresConfig {
     pub pooling: Option<Pooling>,
     /// The connections.
     pub pool: PoolConfig,
+    /// How long an operation waits for a server that cannot be reached. Default 4 s.
+    pub unreachable_after: Duration,
     /// How long one statement may take. Default 30 s.
     pub statement_timeout: Duration,
     /// How long a statement waits for a lock that another connection holds. Default 5 s.
@@ -37,6 +39,7 @@ impl Default for PostgresConfig {
             schema: "agentscale".to_owned(),
             pooling: None,
             pool: PoolConfig::default(),
+            unreachable_after: Duration::from_secs(4),
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(5),
             slow_statement: Some(Duration::from_millis(250)),

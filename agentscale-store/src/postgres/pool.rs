@@ -14,6 +14,7 @@ use super::error::is_lost;
 use super::link::Link;
 use super::map_error;
 use super::migrate::{Component, migrate};
+use super::outage::OutageWatch;
 use super::slow::SlowLog;
 use super::statement::{Bound, Statement, check_schema};
 
@@ -35,8 +36,9 @@ struct Shared {
     pool: PgPool,
     server: Server,
     schema: String,
-    acquire_timeout: Duration,
+    unreachable_after: Duration,
     statement_timeout: Duration,
+    outages: OutageWatch,
     slow: SlowLog,
     lost: Arc<Losses>,
 }
@@ -77,14 +79,16 @@ impl Postgres {
                 }
             })
             .connect_lazy_with(server.options.clone());
+        let outages = OutageWatch::new(server.options.clone(), config.unreachable_after);
         let slow = SlowLog::new(config.slow_statement, pool.clone());
         Ok(Self {
             shared: Arc::new(Shared {
                 pool,
                 server,
                 schema: config.schema.clone(),
-                acquire_timeout,
+                unreachable_after: config.unreachable_after,
                 statement_timeout: config.statement_timeout,
+                outages,
                 slow,
                 lost,
             }),
@@ -111,7 +115,8 @@ impl Postgres {
     /// Runs a statement on a connection of the pool, in a transaction of its own.
     ///
     /// # Errors
-    /// As [`map_error`] says; `deadline_exceeded` where no answer came in time.
+    /// As [`map_error`] says; `unavailable` where the server cannot be reached for
+    /// [`unreachable_after`](PostgresConfig::unreachable_after), `deadline_exceeded` where it gave no answer in time.
     ///
     /// # Cancel safety
     /// The statement is run or not run.
@@ -139,7 +144,10 @@ impl Postgres {
 
     async fn fetch_by(&self, script: Script<'_>) -> Result<Vec<PgRow>> {
         let operation = script.statement.operation;
-        let mut connection = self.shared.pool.acquire().await.map_err(map_error(operation))?;
+        let mut connection = tokio::select! {
+            acquired = self.shared.pool.acquire() => acquired.map_err(map_error(operation))?,
+            error = self.shared.outages.outage(operation) => return Err(error),
+        };
         match self.run(&mut connection, script).await {
             Ok(rows) => Ok(rows),
             Err(failure) => {
@@ -173,8 +181,8 @@ impl Postgres {
     }
 
     pub(super) async fn connect(&self) -> Result<PgConnection> {
-        let Shared { server, acquire_timeout, .. } = &*self.shared;
-        connect::connect(&server.options, *acquire_timeout).await?.map_err(map_error("connect to postgres"))
+        let Shared { server, unreachable_after, .. } = &*self.shared;
+        connect::connect(&server.options, *unreachable_after).await?.map_err(map_error("connect to postgres"))
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -189,7 +197,13 @@ impl Postgres {
         let statement = script.statement;
         let began = Instant::now();
         let patience = self.shared.statement_timeout + GRACE;
-        let answer = timeout(patience, self.exchange(connection, script)).await;
+        let answer = tokio::select! {
+            answer = timeout(patience, self.exchange(connection, script)) => answer,
+            error = self.shared.outages.outage(statement.operation) => {
+                self.shared.lost.now();
+                return Err(Failure { connection_is_lost: true, error });
+            }
+        };
         self.shared.slow.saw(statement, began.elapsed());
         match answer {
             Ok(Ok(rows)) => Ok(rows),

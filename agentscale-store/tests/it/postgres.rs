@@ -4,12 +4,15 @@ mod bad_input;
 mod conformance;
 mod faults;
 mod opening;
+mod outages;
 mod owners;
+mod poolers;
 mod processes;
 mod relay;
 mod restarts;
 mod server;
 mod shares;
+mod slow;
 
 use std::sync::Arc;
 

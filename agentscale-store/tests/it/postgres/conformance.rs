@@ -49,23 +49,23 @@ mod prepared {
 }
 
 mod logged {
-    use super::{Postgres, Scene, TestServer};
+    use super::{Postgres, TestServer};
     use crate::logged::conformance::{Locally, Logged};
 
     mod direct {
-        use super::{Locally, Logged, Postgres, Scene, TestServer};
+        use super::{Locally, Logged, Postgres, TestServer};
 
-        agentscale_core::checkpoint_store_conformance!(Locally(Logged::new(Postgres(Scene::new(
+        agentscale_core::checkpoint_store_conformance!(Locally(Logged::new(Postgres::on(
             TestServer::Postgres
-        )))));
+        ))));
     }
 
     mod pooled {
-        use super::{Locally, Logged, Postgres, Scene, TestServer};
+        use super::{Locally, Logged, Postgres, TestServer};
 
-        agentscale_core::checkpoint_store_conformance!(Locally(Logged::new(Postgres(Scene::new(
+        agentscale_core::checkpoint_store_conformance!(Locally(Logged::new(Postgres::on(
             TestServer::PgBouncer
-        )))));
+        ))));
     }
 }
 

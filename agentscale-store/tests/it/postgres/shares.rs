@@ -4,7 +4,7 @@ use agentscale_core::CheckpointStore;
 use agentscale_core::checkpoint::{ForkRequest, LoadRequest};
 use agentscale_core::testkit::TestServer;
 use agentscale_store::PostgresCheckpointStore;
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::{AssertSqlSafe, Connection, Row};
 
 use super::relay::Relay;
 use super::{Scene, clock, connect};
@@ -14,11 +14,12 @@ use crate::shares::scenes;
 /// The rows of checkpoints, and those that say what forks share.
 async fn rows(scene: &Scene) -> (i64, i64) {
     let mut connection = connect(&scene.url).await.expect("the server is there");
+    // One message of the simple protocol, which a pooler keeps together.
     let sql = "SELECT (SELECT count(*) FROM @.checkpoints), (SELECT count(*) FROM @.shares)";
-    let rows = sqlx::query_as(AssertSqlSafe(sql.replace('@', &scene.schema))).persistent(false);
-    let rows = rows.fetch_one(&mut connection).await.expect("they are counted");
+    let sql = AssertSqlSafe(sql.replace('@', &scene.schema));
+    let row = sqlx::raw_sql(sql).fetch_one(&mut connection).await.expect("they are counted");
     connection.close().await.expect("the connection closes");
-    rows
+    (row.get(0), row.get(1))
 }
 
 /// Runs on the server itself and behind a pooler.

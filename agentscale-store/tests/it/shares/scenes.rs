@@ -62,11 +62,11 @@ pub(crate) async fn a_fork_goes_on(store: &(impl CheckpointStore + Clone), paylo
 pub(crate) async fn a_fork_outlives_its_source(store: &(impl CheckpointStore + Clone)) {
     grow(&mut Owner::claim(store, "alice").await, 10).await;
     let early = ForkRequest::new(thread("alice"), thread("early")).at(At::Version(Version(4)));
-    store.fork(early).await.unwrap();
+    store.fork(early).await.expect("it is forked");
     fork(store, "alice", "late").await;
     fork(store, "late", "of-late").await;
     replace_all(&mut Owner::claim(store, "alice").await).await;
-    store.prune(PruneRequest::thread(thread("alice"), keep_one())).await.unwrap();
+    store.prune(PruneRequest::thread(thread("alice"), keep_one())).await.expect("it is pruned");
     let lengths =
         async || (parts(store, "early").await, parts(store, "late").await, parts(store, "of-late").await);
     assert_eq!(lengths().await, (4, 10, 10));
@@ -105,7 +105,7 @@ pub(crate) async fn a_pruned_source(
     grow(&mut alice, 10).await;
     fork(store, "alice", "bob").await;
     replace_all(&mut alice).await;
-    let prune = async || store.prune(PruneRequest::all(keep_one())).await.unwrap().checkpoints;
+    let prune = async || store.prune(PruneRequest::all(keep_one())).await.expect("it is pruned").checkpoints;
     assert_eq!(prune().await, 10);
     assert_eq!(rows().await, (12, 1));
     delete(store, "bob").await;
@@ -123,7 +123,7 @@ pub(crate) async fn a_fork_that_lets_go(
     delete(store, "alice").await;
     grow(&mut Owner::claim(store, "bob").await, 40).await;
     assert_eq!(rows().await, (46, 1));
-    store.prune(PruneRequest::thread(thread("bob"), keep_one())).await.unwrap();
+    store.prune(PruneRequest::thread(thread("bob"), keep_one())).await.expect("it is pruned");
     let (left, shared) = rows().await;
     assert!(left < 20 && shared == 0, "{left} rows, {shared} shared");
     assert_eq!(parts(store, "bob").await, 45);
@@ -149,7 +149,7 @@ pub(crate) async fn a_source_that_lost_a_row(
     grow(&mut Owner::claim(store, "alice").await, 3).await;
     fork(store, "alice", "bob").await;
     remove().await;
-    let error = store.load(LoadRequest::tip(thread("bob"))).await.unwrap_err();
+    let error = store.load(LoadRequest::tip(thread("bob"))).await.expect_err("a row is missing");
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }
 
