@@ -207,16 +207,15 @@ impl Quota {
         Tokens { input: usage.input_tokens.saturating_sub(free), output: usage.output_tokens, most_output: 0 }
     }
 
-    /// Tokens that flow in a minute; `None` where they are not limited.
-    pub(crate) fn tokens_per_minute(&self) -> Option<u64> {
-        match (&self.total, &self.input, &self.output) {
-            (Some(total), ..) => Some(total.capacity()),
-            (None, None, None) => None,
-            (None, input, output) => {
-                let of = |bucket: &Option<Bucket>| bucket.as_ref().map_or(0, Bucket::capacity);
-                Some(of(input).saturating_add(of(output)))
-            }
-        }
+    /// Tokens of input and output in a minute, of calls that need about `tokens` each; `None` where nothing limits them.
+    pub(crate) fn tokens_per_minute(&self, tokens: Tokens) -> Option<u64> {
+        let call = u128::from(tokens.input) + u128::from(tokens.output);
+        let needs = [1, tokens.input, tokens.output, tokens.input + tokens.most_output];
+        let limits = self.buckets().into_iter().zip(needs).filter_map(|(bucket, need)| {
+            let calls = |bucket: &Bucket| u128::from(bucket.capacity()) * call / u128::from(need.max(1));
+            bucket.map(calls)
+        });
+        limits.min().map(|tokens| u64::try_from(tokens).unwrap_or(u64::MAX))
     }
 
     pub(crate) fn in_flight(&self) -> u32 {

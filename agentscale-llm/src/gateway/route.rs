@@ -183,7 +183,7 @@ impl Route {
     /// How many tokens a minute flow into the limits of the keys that a call waits for; `None` without limits.
     fn tokens_per_minute(&self, wish: &Wish) -> Option<u64> {
         let keys = self.waited_for(wish).flat_map(|target| target.pool.eligible(wish.tenant.as_ref()).iter());
-        keys.map(|key| key.quota().tokens_per_minute())
+        keys.map(|key| key.quota().tokens_per_minute(wish.tokens))
             .try_fold(0_u64, |sum, rate| Some(sum.saturating_add(rate?)))
     }
 

@@ -7,6 +7,7 @@ mod continuation;
 mod copies;
 mod failover;
 mod health;
+mod limited;
 mod limits;
 mod line;
 mod names;

@@ -9,10 +9,10 @@ use agentscale_llm::SimulatedProvider;
 use agentscale_llm::gateway::{
     Gateway, GatewayConfig, GatewayModel, KeyChoice, KeyLimits, KeyPool, ProviderKey,
 };
-use agentscale_llm::simulated::SimulatedConfig;
 use futures::future::join_all;
 use tokio::time::Instant;
 
+use super::limited::Unit;
 use super::scene::{answering, ask, calls, pooled};
 
 #[tokio::test(start_paused = true)]
@@ -151,58 +151,65 @@ async fn what_the_provider_says_of_its_limits_lowers_the_view() {
 
 #[tokio::test(start_paused = true)]
 async fn three_keys_do_three_times_the_work_of_one() {
-    let calls_in_ten_minutes = |keys: u64| async move {
-        let limits = KeyLimits::new().with_requests(600);
-        let mut config = SimulatedConfig::default();
-        config.requests_per_minute = Some(600);
-        config.first_token_ms = 200;
-        let providers = (0..keys).map(|_| (SimulatedProvider::new(config.clone()).unwrap(), limits.clone()));
-        let gateway = pooled(providers).build().unwrap();
-        served_in(&gateway, Duration::from_secs(600), 400).await
-    };
-    let (one, three) = (calls_in_ten_minutes(1).await, calls_in_ten_minutes(3).await);
-    #[expect(clippy::cast_precision_loss, reason = "small counts")]
-    let ratio = three as f64 / one as f64;
-    assert!((2.85..=3.15).contains(&ratio), "{one} {three}");
+    for unit in Unit::ALL {
+        let calls_in_five_minutes = |keys: u64| async move {
+            let (limits, mut config) = unit.limits(600).await;
+            config.first_token_ms = 200;
+            let providers =
+                (0..keys).map(|_| (SimulatedProvider::new(config.clone()).unwrap(), limits.clone()));
+            let gateway = pooled(providers).build().unwrap();
+            served_in(&gateway, Duration::from_secs(300), 400).await
+        };
+        let (one, three) = (calls_in_five_minutes(1).await, calls_in_five_minutes(3).await);
+        #[expect(clippy::cast_precision_loss, reason = "small counts")]
+        let ratio = three as f64 / one as f64;
+        assert!((2.85..=3.15).contains(&ratio), "{unit:?}: {one} {three}");
+    }
 }
 
-const A_MINUTE: u32 = 25_000;
-
-/// More than are answered in the time of one answer.
-const CALLERS: usize = 3_000;
+/// Calls a minute, and callers: more than are answered in the time of one answer.
+const BACKLOGS: [(Unit, u32, usize); 3] =
+    [(Unit::Requests, 25_000, 3_000), (Unit::Input, 2_500, 300), (Unit::Output, 2_500, 300)];
 
 #[tokio::test(start_paused = true)]
 async fn under_backlog_the_quota_is_used_up_and_no_call_is_limited_by_the_provider() {
-    let mut config = SimulatedConfig::default();
-    config.requests_per_minute = Some(A_MINUTE);
-    config.first_token_ms = 300;
-    config.first_token_sigma = 0.5;
-    config.token_us = 10_000;
-    let provider = SimulatedProvider::new(config).unwrap();
-    let limits = KeyLimits::new().with_requests(A_MINUTE.into());
-    let mut config = GatewayConfig::new();
-    config.reject_above = CALLERS;
-    let gateway = pooled([(provider.clone(), limits)]).config(config).build().unwrap();
-    let minutes = 3;
-    // One that was limited would be an error here: there is no other key.
-    let served = served_in(&gateway, Duration::from_secs(minutes * 60), CALLERS).await;
-    // A full bucket at the start and what flowed in.
-    let (most, sent) = (u64::from(A_MINUTE) * (minutes + 1), provider.calls());
-    assert!(sent >= most * 98 / 100 && sent <= most + 1, "{sent} of {most}");
-    assert!(
-        sent >= 98_000 && sent - served <= CALLERS as u64,
-        "all but those on their way were answered: {served} of {sent}"
-    );
+    for (unit, a_minute, callers) in BACKLOGS {
+        let (limits, mut config) = unit.limits(a_minute).await;
+        config.first_token_ms = 300;
+        config.first_token_sigma = 0.5;
+        config.token_us = 10_000;
+        let provider = SimulatedProvider::new(config).unwrap();
+        let mut config = GatewayConfig::new();
+        config.reject_above = callers;
+        let gateway = pooled([(provider.clone(), limits)]).config(config).build().unwrap();
+        let minutes = 3;
+        // One that was limited would be an error here: there is no other key.
+        let served = served_in(&gateway, Duration::from_secs(minutes * 60), callers).await;
+        // A full bucket at the start and what flowed in.
+        let (most, sent) = (u64::from(a_minute) * (minutes + 1), provider.calls());
+        assert!(sent >= most * 98 / 100 && sent <= most * 101 / 100, "{unit:?}: {sent} of {most}");
+        assert!(
+            sent - served <= callers as u64,
+            "all but those on their way were answered: {unit:?}: {served} of {sent}"
+        );
+    }
 }
+
+const TENANTS: usize = 7;
 
 /// How many calls are answered in a time, with so many callers that always ask again.
 async fn served_in(gateway: &Gateway, time: Duration, callers: usize) -> u64 {
+    // What a call uses is learned: before that the line refuses who seems to come too late.
+    for tenant in 0..TENANTS {
+        gateway.complete(ask(&format!("t{tenant}"))).await.unwrap();
+    }
     let until = Instant::now() + time;
     let callers = (0..callers).map(|caller| async move {
         let mut served = 0;
         while Instant::now() < until {
             let answer =
-                tokio::time::timeout_at(until, gateway.complete(ask(&format!("t{}", caller % 7)))).await;
+                tokio::time::timeout_at(until, gateway.complete(ask(&format!("t{}", caller % TENANTS))))
+                    .await;
             match answer {
                 Ok(answer) => served += answer.map(|_| 1_u64).unwrap(),
                 Err(_) => break,

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use agentscale_core::ErrorKind;
 use agentscale_core::llm::LlmProvider;
-use agentscale_llm::gateway::{Gateway, KeyLimits};
+use agentscale_llm::SimulatedProvider;
+use agentscale_llm::gateway::Gateway;
 use futures::future::{join, join_all};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::scene::{answering, ask, assert_idle, pooled};
+use super::limited::Unit;
+use super::scene::{ask, assert_idle, pooled};
 
 const TENANTS: u32 = 10;
 
@@ -62,11 +64,21 @@ async fn waits(gateway: &Gateway, tenant: &str, arrivals: Vec<f64>) -> Vec<f64> 
 
 #[tokio::test(start_paused = true)]
 async fn the_others_wait_as_with_an_equal_share_of_their_own() {
-    let limits = KeyLimits::new().with_requests(u64::from(RATE) * 60);
-    let gateway = pooled([(answering(), limits)]).build().unwrap();
+    for unit in Unit::ALL {
+        beside_a_loud_one(unit).await;
+    }
+}
+
+async fn beside_a_loud_one(unit: Unit) {
+    let (limits, provider) = unit.limits(RATE * 60).await;
+    let gateway = pooled([(SimulatedProvider::new(provider).unwrap(), limits)]).build().unwrap();
     // What a minute holds at the start is spent.
     for _ in 0..RATE * 60 {
         gateway.complete(ask("first")).await.unwrap();
+    }
+    // What a call uses is learned of each tenant: before that the line refuses who seems to come too late.
+    for tenant in 1..TENANTS {
+        gateway.complete(ask(&format!("quiet-{tenant}"))).await.unwrap();
     }
     let loud = async {
         let calls = arrivals(99, LOAD * 100.0).into_iter().map(|at| {
@@ -98,7 +110,7 @@ async fn the_others_wait_as_with_an_equal_share_of_their_own() {
     let (waited, reference): (Vec<_>, Vec<_>) = quiet.into_iter().unzip();
     let (waited, reference) = (p99(waited.concat()), p99(reference.concat()));
     let one = 1.0 / f64::from(RATE);
-    assert!(waited <= 1.5 * reference + one, "{waited} beside {reference}");
-    assert!(answered > 1_000, "what the others leave is the loud one's: {answered}");
+    assert!(waited <= 1.5 * reference + one, "{unit:?}: {waited} beside {reference}");
+    assert!(answered > 1_000, "what the others leave is the loud one's: {unit:?}: {answered}");
     assert_idle(&gateway);
 }
