@@ -1,5 +1,6 @@
 //! Checkpoints that a log on this machine acknowledges, and that follow to the store that others share.
 
+mod commit;
 mod config;
 mod entry;
 mod flush;
@@ -21,7 +22,7 @@ use agentscale_core::checkpoint::{
     RecordedOutcome, ThreadPage, ThreadQuery, Version,
 };
 use agentscale_core::lease::LeaseWatch;
-use agentscale_core::{AgentId, CheckpointStore, ErrorKind, IdempotencyKey, MessageId, Result};
+use agentscale_core::{AgentId, CheckpointStore, IdempotencyKey, MessageId, Result};
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
@@ -29,10 +30,8 @@ pub use config::LoggedCheckpointConfig;
 pub use stats::{BlockedThread, LoggedCheckpointStats, OrphanedTail};
 
 use head::Head;
-use shared::{Shared, bytes_of};
-use stats::count;
-use thread::{Owned, Thread};
-use writer::Append;
+use shared::Shared;
+use thread::Owned;
 
 /// Acknowledges commits at [`Durability::Local`] once a log on this machine holds them, synced to its device; they follow
 /// to the store behind, each thread's in order.
@@ -214,85 +213,6 @@ impl<S: CheckpointStore> LoggedCheckpointStore<S> {
         self.shared.log.close().await
     }
 
-    /// Acknowledges by the log where that may be; else gives the commit back.
-    async fn acknowledge(
-        &self,
-        thread: &Arc<Thread>,
-        mut owned: Owned,
-        commit: Commit,
-    ) -> Result<std::result::Result<Committed, (Owned, Commit)>> {
-        let shared = &self.shared;
-        let (epoch, version) = (commit.epoch, Version(commit.expected.0 + 1));
-        if !self.may_acknowledge(thread, &owned, &commit) {
-            return Ok(Err((owned, commit)));
-        }
-        thread.unblocked(shared.config.flush_bound).await?;
-        let room = shared.room(bytes_of(&commit)).await?;
-        // The lease may have ended meanwhile, and the thread may be another's.
-        if !self.may_acknowledge(thread, &owned, &commit) {
-            return Ok(Err((owned, commit)));
-        }
-        let mut logged = commit;
-        logged.level = Durability::Process;
-        let thread_of_entry = thread.clone();
-        let appended = shared
-            .log
-            .append(|answer| Append { commit: logged, room, thread: thread_of_entry, owned, answer })
-            .await?;
-        if let Err(returned) = appended {
-            count(&shared.counters.failed_appends);
-            tracing::warn!(error = %returned.error, "log not written, its commits go to the shared store");
-            owned = returned.owned;
-            return Ok(Err((owned, returned.commit)));
-        }
-        if shared.is_leased() {
-            count(&shared.counters.acknowledged);
-            return Ok(Ok(Committed::new(version, Durability::Local)));
-        }
-        thread.settled(epoch, version).await?;
-        Ok(Ok(Committed::new(version, Durability::Process)))
-    }
-
-    fn may_acknowledge(&self, thread: &Thread, owned: &Owned, commit: &Commit) -> bool {
-        commit.level <= Durability::Local
-            && self.shared.outlasts_a_flush()
-            && !thread.is_lost(commit.epoch)
-            && owned.as_ref().is_some_and(|head| head.vouches_for(commit, &self.shared.limits()))
-    }
-
-    /// Commits to the shared store, behind what the thread has in the log.
-    async fn write_through(
-        &self,
-        thread: &Thread,
-        mut owned: Owned,
-        mut commit: Commit,
-    ) -> Result<Committed> {
-        thread.drained().await?;
-        self.shared.tails.sent(commit.settles.as_slice()).await?;
-        commit.level = commit.level.max(Durability::Process);
-        // Nothing is known of the thread while it is not known what became of the commit.
-        let head = owned.take();
-        let committed = self.shared.inner.commit(commit.clone()).await;
-        *owned = match (head, &committed) {
-            (Some(mut head), Ok(_)) if head.epoch == commit.epoch => {
-                if head.version == commit.expected {
-                    head.advance(&commit);
-                }
-                Some(head)
-            }
-            (_, Ok(committed)) => self.learn(&commit, committed.version).await,
-            (head, Err(error)) => head.filter(|head| is_untouched(head, &commit, error.kind())),
-        };
-        count(&self.shared.counters.written_through);
-        committed
-    }
-
-    /// What is known of a thread whose owner has just committed.
-    async fn learn(&self, commit: &Commit, version: Version) -> Option<Head> {
-        let tip = self.shared.inner.load(LoadRequest::tip(commit.thread.clone())).await.ok()??;
-        (tip.info.version == version && tip.info.id == commit.id).then(|| Head::at(commit.epoch, &tip))
-    }
-
     /// Waits until what this store has acknowledged of a thread can be read in the shared one.
     async fn drained(&self, thread: &AgentId) -> Result<()> {
         match self.shared.known(thread) {
@@ -302,22 +222,12 @@ impl<S: CheckpointStore> LoggedCheckpointStore<S> {
     }
 
     /// Takes a thread, all of whose commits are in the shared store; nothing is known of it any more.
-    async fn take(&self, thread: &AgentId) -> Result<(Arc<Thread>, Owned)> {
+    async fn take(&self, thread: &AgentId) -> Result<Owned> {
         let thread = self.shared.thread(thread);
         let mut owned = thread.own().await;
         thread.drained().await?;
         owned.take();
-        Ok((thread, owned))
-    }
-}
-
-/// Whether what was known of a thread still holds after a commit was refused.
-fn is_untouched(head: &Head, commit: &Commit, refusal: ErrorKind) -> bool {
-    let is_of_another = head.epoch != commit.epoch || head.version != commit.expected;
-    match refusal {
-        ErrorKind::TooLarge | ErrorKind::InvalidInput | ErrorKind::Unsupported => true,
-        ErrorKind::Fenced | ErrorKind::Conflict => is_of_another,
-        _ => false,
+        Ok(owned)
     }
 }
 
@@ -329,10 +239,9 @@ impl<S: CheckpointStore> CheckpointStore for LoggedCheckpointStore<S> {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim> {
-        let (thread, mut owned) = self.take(&request.thread).await?;
+        let mut owned = self.take(&request.thread).await?;
         let claim = self.shared.inner.claim(request).await?;
         *owned = Some(Head::claimed(&claim));
-        thread.claimed();
         Ok(claim)
     }
 
@@ -378,7 +287,8 @@ impl<S: CheckpointStore> CheckpointStore for LoggedCheckpointStore<S> {
 
     async fn append_steps(&self, steps: AppendSteps) -> Result<()> {
         let thread = self.shared.thread(&steps.thread);
-        let _owned = thread.own().await;
+        // Behind the commits that have begun, and beside other steps.
+        drop(thread.own().await);
         thread.drained().await?;
         self.shared.inner.append_steps(steps).await
     }
@@ -421,7 +331,7 @@ impl<S: CheckpointStore> CheckpointStore for LoggedCheckpointStore<S> {
 
     async fn fork(&self, request: ForkRequest) -> Result<CheckpointInfo> {
         self.drained(&request.from).await?;
-        let (_thread, _owned) = self.take(&request.to).await?;
+        let _owned = self.take(&request.to).await?;
         self.shared.inner.fork(request).await
     }
 
@@ -433,7 +343,7 @@ impl<S: CheckpointStore> CheckpointStore for LoggedCheckpointStore<S> {
     }
 
     async fn delete(&self, request: DeleteRequest) -> Result<()> {
-        let (_thread, _owned) = self.take(&request.thread).await?;
+        let _owned = self.take(&request.thread).await?;
         self.shared.inner.delete(request).await
     }
 }

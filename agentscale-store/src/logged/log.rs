@@ -29,7 +29,7 @@ pub(super) struct Log {
     readers: SqlitePool,
     flushed: Arc<Flushed>,
     /// Kept locked: the commits of a log have one process that flushes them.
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 /// Entries that the shared store has, and that the file still holds.
@@ -63,7 +63,7 @@ impl Log {
         let writer =
             LogWriter::new(file.writer, last.cast_unsigned(), config.orphans, flushed.clone(), tails);
         let writer = GroupWriter::spawn(writer, &config.queue);
-        Ok((Self { writer, readers: file.readers, flushed, _lock: lock }, left))
+        Ok((Self { writer, readers: file.readers, flushed, lock: Mutex::new(Some(lock)) }, left))
     }
 
     /// Appends a commit, synced to the device; it is in the tail of its thread then. What could not be written comes back.
@@ -153,6 +153,7 @@ impl Log {
         let trimmed = if self.has_flushed() { self.trim().await } else { Ok(()) };
         let closed = self.writer.close().await;
         self.readers.close().await;
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         trimmed.and(closed)
     }
 

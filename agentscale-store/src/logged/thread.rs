@@ -12,6 +12,9 @@ use tokio::time::Instant;
 use super::head::Head;
 use super::stats::BlockedThread;
 
+/// Owners of a thread whose commits were left behind, and that are remembered for their barriers.
+const LOST_OWNERS: usize = 64;
+
 /// Whoever has it is the one that changes a thread. In it: what is known of the thread, if anything.
 pub(super) type Owned = OwnedMutexGuard<Option<Head>>;
 
@@ -29,7 +32,8 @@ struct Tail {
     is_flushed: bool,
     /// Why the shared store does not take the first entry, once the quick retries are over.
     refused: Option<Error>,
-    lost: Option<Lost>,
+    /// By owner, the newest last. Never forgotten while somebody may ask.
+    lost: VecDeque<Lost>,
     /// Nobody flushes any more.
     is_closed: bool,
 }
@@ -80,7 +84,7 @@ impl Thread {
     /// Whether nothing is known of it that could be missed.
     pub(super) fn can_be_forgotten(&self) -> bool {
         let tail = self.tail();
-        tail.entries.is_empty() && tail.lost.is_none()
+        tail.entries.is_empty() && tail.lost.is_empty()
     }
 
     /// Adds an acknowledged commit; whether somebody has to begin flushing.
@@ -121,9 +125,12 @@ impl Thread {
         let mut tail = self.tail();
         for entry in tail.entries.drain(..count).collect::<Vec<_>>() {
             let (epoch, from) = (entry.commit.epoch, entry.version());
-            if tail.lost.is_none_or(|lost| lost.epoch != epoch) {
-                tail.lost = Some(Lost { epoch, from });
+            if tail.lost.back().is_none_or(|lost| lost.epoch != epoch) {
+                tail.lost.push_back(Lost { epoch, from });
             }
+        }
+        while tail.lost.len() > LOST_OWNERS {
+            tail.lost.pop_front();
         }
         tail.refused = None;
         drop(tail);
@@ -132,12 +139,7 @@ impl Thread {
 
     /// Whether commits of this owner were left behind.
     pub(super) fn is_lost(&self, epoch: Epoch) -> bool {
-        self.tail().lost.is_some_and(|lost| lost.epoch == epoch)
-    }
-
-    /// A new owner knows what the thread holds.
-    pub(super) fn claimed(&self) {
-        self.tail().lost = None;
+        self.tail().lost.iter().any(|lost| lost.epoch == epoch)
     }
 
     /// Whether this commit was acknowledged already and is on its way.
@@ -192,7 +194,7 @@ impl Thread {
     /// Waits until a commit of `epoch` is flushed or lost.
     pub(super) async fn settled(&self, epoch: Epoch, version: Version) -> Result<()> {
         self.until(|tail| {
-            if tail.lost.is_some_and(|lost| lost.epoch == epoch && version >= lost.from) {
+            if tail.lost.iter().any(|lost| lost.epoch == epoch && version >= lost.from) {
                 return Some(Err(Error::new(ErrorKind::Fenced, "await barrier")
                     .with_context("thread", &self.id)
                     .with_context("version", version.0)

@@ -172,7 +172,6 @@ async fn a_log_has_one_store_at_a_time() {
     };
     assert_eq!(open().await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     store.close().await.unwrap();
-    drop(store);
     open().await.unwrap();
 }
 

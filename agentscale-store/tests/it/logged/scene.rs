@@ -138,11 +138,12 @@ impl Still {
     }
 }
 
+const STEP: Duration = Duration::from_millis(50);
+
 /// Lets so much time pass, in steps in which whoever waits gets on.
 pub(super) async fn pass(time: Duration) {
-    let step = Duration::from_millis(10);
-    for _ in 0..time.as_millis() / step.as_millis() {
-        tokio::time::advance(step).await;
+    for _ in 0..time.as_millis() / STEP.as_millis() {
+        tokio::time::advance(STEP).await;
         settle().await;
     }
 }
@@ -154,14 +155,14 @@ pub(super) async fn with_time<T>(work: impl Future<Output = T>) -> T {
         tokio::select! {
             biased;
             done = &mut work => return done,
-            () = pass(Duration::from_millis(10)) => std::thread::yield_now(),
+            () = pass(STEP) => std::thread::yield_now(),
         }
     }
 }
 
 /// Lets those go on who need no time.
 pub(super) async fn settle() {
-    for _ in 0..20 {
+    for _ in 0..10 {
         tokio::task::yield_now().await;
     }
 }

@@ -65,7 +65,8 @@ async fn an_owner_whose_tail_was_orphaned_is_fenced_until_it_claims_again() {
     assert_eq!(again.write(&store, "[again]").await.unwrap(), Durability::Local);
     with_time(again.barrier(&store)).await.unwrap();
     assert_eq!(scene.notes("alice").await, notes(&["[new]", "[again]"]));
-    // What was said of the owner before is still true.
+    // What was said of the owner before is still true, though its thread was claimed again.
+    assert_eq!(old.barrier(&store).await.unwrap_err().kind(), ErrorKind::Fenced);
     assert_eq!(new.write(&scene.within, "[late]").await.unwrap_err().kind(), ErrorKind::Fenced);
 }
 
