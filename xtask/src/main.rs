@@ -22,6 +22,8 @@ usage: cargo xtask <chore>
   servers -- COMMAND                runs it with the servers that tests use, started where none are given
   torture quickstart [--rounds N]   kills the quickstart at random moments, N times (default 200)
   torture leases [--histories N]    owners that freeze and die under clocks that step, N times (default 100,000)
+  torture state [--rounds N]        kills processes that commit N times (default 1,000), freezes a fifth as often and
+                                    restarts servers a twentieth as often
   audit                             licences, advisories, duplicates, and what each package would hold
 ";
 

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::cargo::Cargo;
+use crate::servers::Servers;
 use crate::test::runner::is_summary;
 
 /// A test, and how many times it runs.
@@ -25,6 +26,9 @@ struct Target {
     test: &'static str,
     /// What has to be built beside it: the test starts it.
     example: Option<&'static str>,
+    features: &'static str,
+    /// Whether it runs on servers too.
+    servers: bool,
 }
 
 const TARGETS: &[Target] = &[
@@ -36,6 +40,8 @@ const TARGETS: &[Target] = &[
         package: "agentscale",
         test: "torture",
         example: Some("quickstart"),
+        features: "",
+        servers: false,
     },
     Target {
         name: "leases",
@@ -45,6 +51,19 @@ const TARGETS: &[Target] = &[
         package: "agentscale-store",
         test: "leases::histories::no_history_has_two_writers",
         example: None,
+        features: "",
+        servers: false,
+    },
+    Target {
+        name: "state",
+        option: "--rounds",
+        default: 1_000,
+        variable: "AGENTSCALE_TORTURE_ROUNDS",
+        package: "agentscale-store",
+        test: "torture::",
+        example: None,
+        features: "--all-features",
+        servers: true,
     },
 ];
 
@@ -67,17 +86,22 @@ impl Campaign {
 
     /// Both the test and what it starts are built for release: it looks for an example that lies beside it.
     pub(crate) fn run(&self) -> Result {
-        let Target { variable, package, test, example, .. } = self.target;
+        let Target { variable, package, test, example, features, .. } = self.target;
         if let Some(example) = example {
             Cargo::new(&format!("build --release --example {example}")).run()?;
         }
         println!("==> {} of {}", self.times, self.target.name);
         let line = if Cargo::is_installed("nextest") {
-            format!("nextest run --release --package {package} --test it --no-capture {test}")
+            format!("nextest run --release --package {package} {features} --test it --no-capture {test}")
         } else {
-            format!("test --release --package {package} --test it {test} -- --nocapture")
+            format!("test --release --package {package} {features} --test it {test} -- --nocapture")
         };
-        let summary = Cargo::new(&line).with_env(variable, self.times.to_string()).tee(is_summary)?;
+        let servers = self.target.servers.then(Servers::up).transpose()?;
+        let mut cargo = Cargo::new(&line).with_env(variable, self.times.to_string());
+        for (name, value) in servers.iter().flat_map(Servers::variables) {
+            cargo = cargo.with_env(name, value);
+        }
+        let summary = cargo.tee(is_summary)?;
         // `cargo test` is content when its filter finds nothing.
         if summary.is_empty() { Err(format!("{package} has no test named {test}").into()) } else { Ok(()) }
     }
@@ -101,6 +125,7 @@ mod tests {
         assert_eq!(parse(&["quickstart", "--rounds", "7"]), Some(("quickstart", 7)));
         assert_eq!(parse(&["leases"]), Some(("leases", 100_000)));
         assert_eq!(parse(&["leases", "--histories", "7"]), Some(("leases", 7)));
+        assert_eq!(parse(&["state"]), Some(("state", 1_000)));
     }
 
     #[test]

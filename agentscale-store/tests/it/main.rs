@@ -24,3 +24,4 @@ mod scene;
 mod servers;
 mod shares;
 mod small_disk;
+mod torture;

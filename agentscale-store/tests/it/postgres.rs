@@ -7,10 +7,7 @@ mod opening;
 mod outages;
 mod owners;
 mod poolers;
-mod processes;
 mod relay;
-mod restarts;
-mod server;
 mod shares;
 mod slow;
 
