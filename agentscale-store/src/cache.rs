@@ -33,6 +33,7 @@
 mod bus;
 mod config;
 mod core;
+mod counters;
 mod edge;
 mod entry;
 mod flight;
@@ -56,6 +57,7 @@ mod uses;
 
 pub use bus::InvalidationBus;
 pub use config::CacheConfig;
+pub use counters::{Counted, RateCounters};
 pub use edge::{CacheControl, ETag, Freshness};
 pub use node::{NodeCache, NodeCacheBuilder, Reach};
 pub use policy::{CachePolicies, CachePolicy, CachedType, Invalidation};

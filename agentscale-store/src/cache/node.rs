@@ -20,7 +20,8 @@ use super::stats::NodeCounts;
 use super::tags::Tags;
 use super::untold::Untold;
 use super::{
-    Cache, CacheConfig, CachePolicy, CachedType, Invalidation, InvalidationBus, NodeCacheStats, Tag, tasks,
+    Cache, CacheConfig, CachePolicy, CachedType, Invalidation, InvalidationBus, NodeCacheStats, RateCounters,
+    Tag, tasks,
 };
 
 /// How far a change was told.
@@ -101,6 +102,12 @@ impl NodeCache {
         }
         let (name, number) = self.number(name, TypeId::of::<V>())?;
         Cache::new(self.clone(), name, number, policy, invalidation)
+    }
+
+    /// What counts against limits, within the window of [`CachedType::RateCounters`]. Each call makes counters of this
+    /// node's own; keep them.
+    pub fn counters(&self) -> RateCounters {
+        RateCounters::new(&self.core)
     }
 
     /// Says that things changed: what used them is void, here at once, on other nodes as soon as they are told. Call it

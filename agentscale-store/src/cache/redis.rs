@@ -15,7 +15,7 @@ use redis::Value;
 use serde::{Deserialize, Serialize};
 
 use super::config::OPERATION;
-use super::shared::{Looked, Place, Refused, SharedLayer};
+use super::shared::{Looked, Place, Refused, SharedLayer, Window};
 use super::tag::TagId;
 use super::{InvalidationBus, NodeCacheBuilder};
 use crate::redis_link::{self, RedisLink, check};
@@ -143,6 +143,13 @@ impl SharedLayer for RedisCache {
 
     async fn last_change(&self) -> Result<u64> {
         self.link.ask(&self.scripts.last_change()).await
+    }
+
+    async fn count(&self, place: &Place, n: u64, window: Duration) -> Result<Window> {
+        let name = self.scripts.place(place);
+        let (now, before, into): (u64, u64, u64) =
+            self.link.ask(&self.scripts.count(&name, n, window)).await?;
+        Ok(Window { now, before, into: Duration::from_millis(into) })
     }
 
     fn bus(&self) -> Arc<dyn InvalidationBus> {

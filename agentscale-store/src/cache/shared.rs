@@ -29,6 +29,9 @@ pub(super) trait SharedLayer: Debug + Send + Sync + 'static {
     /// The number of the last change of any tag.
     async fn last_change(&self) -> Result<u64>;
 
+    /// Adds to what is counted under a key within windows of this length.
+    async fn count(&self, place: &Place, n: u64, window: Duration) -> Result<Window>;
+
     /// What carries messages where no other bus is given.
     fn bus(&self) -> Arc<dyn InvalidationBus>;
 }
@@ -41,6 +44,14 @@ pub(super) type Versions = Vec<(TagId, u64)>;
 pub(super) struct Place {
     pub(super) cache: Arc<str>,
     pub(super) key: CacheKey,
+}
+
+/// What was counted in this window and in the one before it, and how far this one has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) now: u64,
+    pub(super) before: u64,
+    pub(super) into: Duration,
 }
 
 /// What a look gave.

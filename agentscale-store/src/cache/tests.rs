@@ -11,7 +11,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, poll};
 use tokio::sync::Mutex;
 
-use super::shared::{Looked, Place, Refused, Shared, SharedLayer, Versions};
+use super::shared::{Looked, Place, Refused, Shared, SharedLayer, Versions, Window};
 use super::tag::TagId;
 use super::{
     Cache, CacheConfig, CacheKey, CachePolicy, Invalidation, InvalidationBus, NodeCache, Reach, Tag, TagKind,
@@ -92,6 +92,10 @@ impl SharedLayer for Layer {
 
     async fn last_change(&self) -> Result<u64> {
         self.answer(|state| state.last).await
+    }
+
+    async fn count(&self, _: &Place, n: u64, _: Duration) -> Result<Window> {
+        self.answer(|_| Window { now: 100 + n, before: 0, into: Duration::ZERO }).await
     }
 
     fn bus(&self) -> Arc<dyn InvalidationBus> {
@@ -301,4 +305,16 @@ async fn a_request_behind_a_change_does_not_get_what_was_begun_before_it() {
     let (first, second) = tokio::join!(first, second);
     assert_eq!((*first.unwrap(), *second.unwrap()), (1, 2));
     assert_eq!(here.ask(3).await, 2);
+}
+
+#[tokio::test]
+async fn a_counter_goes_on_with_what_was_counted_here_while_redis_is_gone() {
+    let layer = layer();
+    let here = node(&layer);
+    let counters = here.node.counters();
+    let all = counters.add(&key(), 3).await;
+    assert_eq!((all.count, all.reach), (103, Reach::Everywhere));
+    layer.gone(true);
+    let own = counters.add(&key(), 2).await;
+    assert_eq!((own.count, own.reach), (5, Reach::Here));
 }

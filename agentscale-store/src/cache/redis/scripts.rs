@@ -11,6 +11,9 @@ use redis::{Cmd, cmd};
 use crate::cache::shared::Place;
 use crate::cache::tag::TagId;
 
+/// Numbers that Redis' scripts reckon with exactly.
+const MOST: u64 = 1 << 52;
+
 /// `ARGV[1]` is the namespace, `ARGV[2]` how many seconds a version is kept.
 const COUNT: &str = r"
 local changes = ARGV[1] .. 'changes'
@@ -79,6 +82,21 @@ return string.format('%.0f', first)
 
 const LAST: &str = "return last()";
 
+/// `KEYS[1]` names the counter, `ARGV[3]` is what is added, `ARGV[4]` the milliseconds of a window. What would not fit
+/// into a number of Redis stays as it was.
+const ADD: &str = r"
+local now = redis.call('TIME')
+local millis = now[1] * 1000 + math.floor(now[2] / 1000)
+local window = tonumber(ARGV[4])
+local number = math.floor(millis / window)
+local name = KEYS[1] .. ':' .. string.format('%.0f', number)
+local added = redis.pcall('INCRBY', name, ARGV[3])
+if type(added) == 'table' then added = redis.call('GET', name) end
+redis.call('PEXPIRE', name, string.format('%.0f', 2 * window))
+local before = redis.call('GET', KEYS[1] .. ':' .. string.format('%.0f', number - 1))
+return {added, before or 0, millis - number * window}
+";
+
 /// The commands of one namespace.
 pub(super) struct Scripts {
     prefix: String,
@@ -139,6 +157,13 @@ impl Scripts {
 
     pub(super) fn last_change(&self) -> Cmd {
         self.script(&self.last, None)
+    }
+
+    pub(super) fn count(&self, name: &str, n: u64, window: Duration) -> Cmd {
+        let mut command = self.script(ADD, Some(name));
+        let millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        command.arg(n.min(MOST)).arg(millis.clamp(1, MOST));
+        command
     }
 
     fn script(&self, script: &str, key: Option<&str>) -> Cmd {

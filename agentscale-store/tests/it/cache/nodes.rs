@@ -105,3 +105,20 @@ async fn a_tenant_neither_reads_nor_changes_what_is_anothers() {
         assert!(left > 0, "{name} stays for ever");
     }
 }
+
+#[tokio::test]
+async fn nodes_count_together_and_tenants_apart() {
+    let Some(url) = TestServer::Redis.url() else { return };
+    let (here, there) = two(&url, &namespace());
+    let (ours, theirs) = (here.node.counters(), there.node.counters());
+    let globex = CacheKey::new(&Tenant::new("globex").unwrap(), "calls");
+    assert_eq!(ours.add(&key("calls"), 2).await.count, 2);
+    let both = theirs.add(&key("calls"), 3).await;
+    // A window may have ended between them; nothing of it is lost for the most part of the next.
+    assert!((4..=5).contains(&both.count) && both.reach == Reach::Everywhere, "{both:?}");
+    assert_eq!(theirs.add(&globex, 1).await.count, 1);
+    // More than a number of Redis can hold.
+    for _ in 0..3 {
+        assert!(ours.add(&key("calls"), u64::MAX).await.count >= 1 << 52);
+    }
+}

@@ -170,3 +170,26 @@ async fn the_age_of_a_value_counts_from_before_it_was_computed() {
     clock.advance(Duration::from_secs(1));
     assert!(cache.get(&key).await.is_none());
 }
+
+/// As many as within the last minute, where they come evenly.
+#[tokio::test]
+async fn a_counter_slides_over_its_window() {
+    let clock = ManualClock::new();
+    let counters = node(&clock).counters();
+    let key = CacheKey::new(&acme(), "key");
+    for _ in 0..60 {
+        counters.add(&key, 10).await;
+        clock.advance(Duration::from_secs(1));
+    }
+    let count = async || counters.add(&key, 0).await.count;
+    assert_eq!(count().await, 600);
+    clock.advance(Duration::from_secs(15));
+    assert_eq!(count().await, 450);
+    assert_eq!(counters.add(&CacheKey::new(&Tenant::new("globex").unwrap(), "key"), 1).await.count, 1);
+    clock.advance(Duration::from_secs(45));
+    assert_eq!(count().await, 0);
+    counters.add(&key, u64::MAX).await;
+    assert_eq!(counters.add(&key, u64::MAX).await.count, u64::MAX);
+    clock.advance(Duration::from_secs(180));
+    assert_eq!(count().await, 0);
+}
