@@ -68,8 +68,6 @@ impl LogWriter {
 
     /// The number of the first entry appended.
     async fn transact(&mut self, ops: &[Op], removed: &[u64]) -> Result<u64> {
-        // What is removed too late is found in the shared store: removals alone need no sync.
-        self.begin(ops.iter().any(|op| !matches!(op, Op::Trim(_)))).await?;
         let mut rows = Rows::new(&INSERT);
         let first = self.last + 1;
         let mut next = first;
@@ -81,6 +79,14 @@ impl LogWriter {
         }
         // Numbers are not given twice, whatever became of a transaction.
         self.last = next - 1;
+        // What is removed too late is found in the shared store: removals alone need no sync.
+        self.sync(ops.iter().any(|op| !matches!(op, Op::Trim(_)))).await?;
+        if rows.is_one_statement() && removed.is_empty() && ops.iter().all(|op| matches!(op, Op::Append(_))) {
+            // A transaction of its own: one way to SQLite's thread and back.
+            rows.insert(&mut self.connection, "append to log").await?;
+            return Ok(first);
+        }
+        self.connection.execute("BEGIN IMMEDIATE").await.map_err(map_error("begin log"))?;
         rows.insert(&mut self.connection, "append to log").await?;
         if !removed.is_empty() {
             self.each(removed, "DELETE FROM entries WHERE seq IN (SELECT value FROM json_each(?1))").await?;
@@ -101,14 +107,13 @@ impl LogWriter {
         Ok(first)
     }
 
-    async fn begin(&mut self, syncs: bool) -> Result<()> {
+    async fn sync(&mut self, syncs: bool) -> Result<()> {
         if self.syncs != syncs {
             // SQLite applies this pragma when it is compiled, and refuses it within a transaction.
             let pragma = if syncs { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
             sqlx::raw_sql(pragma).execute(&mut self.connection).await.map_err(map_error("begin log"))?;
             self.syncs = syncs;
         }
-        self.connection.execute("BEGIN IMMEDIATE").await.map_err(map_error("begin log"))?;
         Ok(())
     }
 

@@ -68,6 +68,11 @@ impl Rows {
         self.rows == 0
     }
 
+    /// Whether one statement inserts all.
+    pub(crate) fn is_one_statement(&self) -> bool {
+        self.chunks.len() == 1
+    }
+
     /// Begins a row, to which each column is then [pushed](Row::push).
     pub fn row(&mut self) -> Row<'_> {
         if self.rows.is_multiple_of(LONGEST) {
