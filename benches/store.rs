@@ -17,6 +17,8 @@
 //! `AGENTSCALE_TEST_PGBOUNCER_URL`; `cargo xtask servers -- cargo bench …` starts both): the same with states of 4 KiB.
 //! By hand, so many connections share the 64 rows of a round and write those of both tables, one statement each.
 //!
+//! *Local*: see `benches/support/store_logged.rs`.
+//!
 //! *Buffered*: each agent is a task, as in a runtime; what is timed is its wait in `commit`. It sleeps between two
 //! commits, for tokio's shortest time of about a millisecond.
 
@@ -38,6 +40,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqliteConnection
 #[path = "support/store_postgres.rs"]
 mod postgres;
 
+#[path = "support/store_logged.rs"]
+mod logged;
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const ROW_BYTES: usize = 1_024;
@@ -54,14 +59,22 @@ struct Round {
     hand_process_512: f64,
     process_512: f64,
     buffered: [Waited; 2],
+    local: logged::Acknowledged,
     disk_commits_a_batch: f64,
 }
 
-/// How long buffered commits kept their agents, in microseconds.
+/// How long commits kept their agents, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Waited {
     p50: f64,
     p99: f64,
+}
+
+impl Waited {
+    fn of(mut micros: Vec<f64>) -> Self {
+        micros.sort_by(f64::total_cmp);
+        Self { p50: micros[micros.len() / 2], p99: micros[micros.len() * 99 / 100] }
+    }
 }
 
 /// Agents that commit *buffered* at the same time.
@@ -108,6 +121,12 @@ fn report(rounds: usize, seconds: Duration, measured: &[Round]) {
         let what = format!("buffered, {agents} agents, us");
         println!("{what:<40}{:>12}{:>20}  p99 <= 20", format!("p50 {p50:.1}"), format!("p99 {p99:.1}"));
     }
+    for (what, of) in [("p50", (|it| it.p50) as fn(&Waited) -> f64), ("p99", |it| it.p99)] {
+        let (log, sync) = (median(&|r| of(&r.local.log)), median(&|r| of(&r.local.sync)));
+        let ratio = median(&|r| (of(&r.local.log) - 200.0) / of(&r.local.sync));
+        let what = format!("local, log and sync, us, {what}");
+        println!("{what:<40}{log:>12.0}{sync:>12.0}{ratio:>8.2}  (log - 200) / sync <= 2.2");
+    }
 }
 
 async fn round(time: Duration) -> Result<Round, Failure> {
@@ -123,6 +142,7 @@ async fn round(time: Duration) -> Result<Round, Failure> {
     for (waited, agents) in round.buffered.iter_mut().zip(BUFFERED_AGENTS) {
         *waited = buffered(&at(&format!("b{agents}.db")), agents).await?;
     }
+    round.local = logged::acknowledged(folder.path(), time).await?;
     Ok(round)
 }
 
@@ -245,8 +265,7 @@ async fn buffered(path: &Path, agents: usize) -> Result<Waited, Failure> {
         micros.extend(task.await??);
     }
     store.close().await?;
-    micros.sort_by(f64::total_cmp);
-    Ok(Waited { p50: micros[micros.len() / 2], p99: micros[micros.len() * 99 / 100] })
+    Ok(Waited::of(micros))
 }
 
 /// The first commits of so many agents, with states of so many bytes.
