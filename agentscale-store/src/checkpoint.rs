@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod buffered;
 pub(crate) mod chains;
+pub(crate) mod check;
 pub(crate) mod codec;
 pub(crate) mod due;
 pub(crate) mod names;

@@ -1,6 +1,5 @@
 //! Checkpoints in a database of PostgreSQL.
 
-mod check;
 mod commit;
 mod config;
 mod database;
@@ -29,6 +28,7 @@ use agentscale_core::{AgentId, CheckpointStore, Clock, Error, ErrorKind, Idempot
 use async_trait::async_trait;
 
 use super::{Component, Postgres};
+use crate::checkpoint::check;
 use crate::checkpoint::refusal::check_fork;
 use crate::checkpoint::stats::CheckpointStats;
 use crate::delta;
@@ -139,6 +139,7 @@ impl CheckpointStore for PostgresCheckpointStore {
 
     async fn commit(&self, commit: Commit) -> Result<Committed> {
         let bytes = delta::check_commit(&commit, &self.shared.database.limits)?;
+        check::codec(&commit)?;
         check::commit(&commit)?;
         self.check_level(commit.level)?;
         self.shared.commit(commit, bytes).await

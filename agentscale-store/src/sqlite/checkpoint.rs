@@ -24,6 +24,7 @@ use agentscale_core::time::SystemClock;
 use agentscale_core::{AgentId, CheckpointStore, Clock, IdempotencyKey, MessageId, Result};
 use async_trait::async_trait;
 
+use crate::checkpoint::check;
 use crate::checkpoint::codec;
 use crate::checkpoint::refusal::check_fork;
 use crate::checkpoint::stats::CheckpointStats;
@@ -128,6 +129,7 @@ impl CheckpointStore for SqliteCheckpointStore {
 
     async fn commit(&self, commit: Commit) -> Result<Committed> {
         let bytes = delta::check_commit(&commit, &self.shared.limits)?;
+        check::commit(&commit)?;
         let delta = codec::encode(&commit.fields);
         self.shared.commit(Box::new(Write { commit, delta }), bytes).await
     }
@@ -143,6 +145,7 @@ impl CheckpointStore for SqliteCheckpointStore {
     }
 
     async fn append_steps(&self, steps: AppendSteps) -> Result<()> {
+        check::steps(&steps)?;
         let bytes = steps.steps.iter().map(|step| step.result.len()).sum();
         self.shared.done(Request::Steps(Box::new(steps)), bytes).await
     }

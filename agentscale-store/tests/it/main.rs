@@ -1,5 +1,6 @@
 //! What the stores promise.
 
+mod bad_input;
 mod budgets;
 #[cfg(feature = "cache")]
 mod cache;

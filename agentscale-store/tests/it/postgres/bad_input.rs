@@ -1,13 +1,14 @@
 //! What PostgreSQL cannot hold is refused by kind, and harms nothing that is written with it.
 
 use agentscale_core::checkpoint::{
-    AppendSteps, Codec, DeadLetter, FieldWrite, HistoryRequest, LoadRequest, OutboxMessage, Step, TurnId,
+    AppendSteps, Codec, FieldWrite, HistoryRequest, LoadRequest, Step, TurnId,
 };
 use agentscale_core::testkit::TestServer;
-use agentscale_core::{CheckpointStore, ErrorKind, MessageId};
+use agentscale_core::{CheckpointStore, ErrorKind};
 use futures::future::join_all;
 
 use super::Scene;
+use crate::bad_input::scenes;
 use crate::scene::{Owner, thread};
 
 #[tokio::test]
@@ -33,32 +34,23 @@ async fn text_that_the_database_cannot_hold_is_invalid_input_by_name() {
 #[tokio::test]
 async fn nul_bytes_stand_wherever_no_name_is_meant() {
     let Some(scene) = Scene::new(TestServer::Postgres) else { return };
-    let store = scene.open().await;
-    let mut owner = Owner::claim(&store, "alice").await;
-    let field = FieldWrite::Replace { name: "a\0b".into(), value: "c\0d".into() };
-    let mut commit = owner.commit(vec![field]);
-    commit.tags = vec!["t\0u".into()];
-    let message = OutboxMessage { id: MessageId::new(1), message: "m\0n".into() };
-    commit.outbox.push(message.clone());
-    owner.send(commit).await.unwrap();
-    store.bury(DeadLetter::new(thread("alice"), message.clone(), 1, "it\0broke")).await.unwrap();
-    let tip = store.load(LoadRequest::tip(thread("alice"))).await.unwrap().unwrap();
-    assert_eq!((&*tip.fields[0].name, tip.fields[0].value.as_deref()), ("a\0b", Some(&b"c\0d"[..])));
-    assert_eq!(tip.info.tags, ["t\0u"]);
-    let letters = store.dead_letters(None, 9).await.unwrap().letters;
-    assert_eq!((&*letters[0].cause, &letters[0].message), ("it\0broke", &message));
+    scenes::nul_bytes_stand(&scene.open().await).await;
+}
+
+#[tokio::test]
+async fn a_name_without_end_is_invalid_input_and_leaves_nothing() {
+    for server in [TestServer::Postgres, TestServer::PgBouncer] {
+        let Some(scene) = Scene::new(server) else { continue };
+        scenes::names_without_end(&scene.open().await).await;
+    }
 }
 
 #[tokio::test]
 async fn an_unknown_codec_comes_back_by_name_and_bytes_that_are_none_are_corrupt() {
     let Some(scene) = Scene::new(TestServer::Postgres) else { return };
     let store = scene.open().await;
+    scenes::an_unknown_codec(&store).await;
     let mut owner = Owner::claim(&store, "alice").await;
-    let mut commit = owner.commit(vec![]);
-    commit.header.codec = Codec::from("of tomorrow".to_owned());
-    owner.send(commit).await.unwrap();
-    let tip = store.load(LoadRequest::tip(thread("alice"))).await.unwrap().unwrap();
-    assert_eq!(tip.info.header.codec.as_str(), "of tomorrow");
     let epoch = owner.epoch;
     scene.execute("UPDATE @.checkpoints SET delta = 'nonsense'").await;
     let error = store.load(LoadRequest::tip(thread("alice"))).await.unwrap_err();

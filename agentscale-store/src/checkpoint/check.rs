@@ -1,12 +1,18 @@
-//! What PostgreSQL cannot hold is refused by name, before anything is written.
+//! Text that not every database can hold or look for is refused by name, before anything is written.
 
 use agentscale_core::checkpoint::{AppendSteps, Commit, TurnId};
 use agentscale_core::{AgentId, Error, ErrorKind, MAX_NAME_BYTES, Result};
 
 /// # Errors
-/// `invalid_input` for a codec or turn that cannot be stored.
-pub(super) fn commit(commit: &Commit) -> Result<()> {
-    name("commit", &commit.thread, "codec", commit.header.codec.as_str())?;
+/// `invalid_input` for a codec that PostgreSQL cannot hold.
+#[cfg(feature = "postgres")]
+pub(crate) fn codec(commit: &Commit) -> Result<()> {
+    name("commit", &commit.thread, "codec", commit.header.codec.as_str())
+}
+
+/// # Errors
+/// `invalid_input` for a turn that cannot be stored.
+pub(crate) fn commit(commit: &Commit) -> Result<()> {
     match &commit.turn {
         Some(TurnId(turn)) => name("commit", &commit.thread, "turn", turn),
         None => Ok(()),
@@ -15,7 +21,7 @@ pub(super) fn commit(commit: &Commit) -> Result<()> {
 
 /// # Errors
 /// `invalid_input` for a turn that cannot be stored.
-pub(super) fn steps(steps: &AppendSteps) -> Result<()> {
+pub(crate) fn steps(steps: &AppendSteps) -> Result<()> {
     name("append steps", &steps.thread, "turn", &steps.turn.0)
 }
 
