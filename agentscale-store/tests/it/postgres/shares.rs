@@ -1,10 +1,11 @@
 //! What a thread that grows hands to the database, and what its forks share with it.
 
-use agentscale_core::CheckpointStore;
-use agentscale_core::checkpoint::{ForkRequest, LoadRequest};
+use agentscale_core::checkpoint::{ForkRequest, LoadRequest, PruneRequest, RetentionPolicy};
 use agentscale_core::testkit::TestServer;
+use agentscale_core::{CheckpointStore, ErrorKind};
 use agentscale_store::PostgresCheckpointStore;
-use sqlx::{AssertSqlSafe, Connection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use tokio::task::JoinHandle;
 
 use super::relay::Relay;
 use super::{Scene, clock, connect};
@@ -109,6 +110,58 @@ async fn a_fork_whose_source_lost_a_row_is_corrupt() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forks_load_whatever_is_removed_of_their_source_meanwhile() {
     on_each(async |_, store| scenes::forks_beside_removals(&store).await).await;
+}
+
+/// Holds what these statements take until it is told to commit; `@` stands for the schema.
+async fn hold(scene: &Scene, sql: &str) -> PgConnection {
+    let mut connection = connect(&scene.url).await.expect("the server is there");
+    let sql = AssertSqlSafe(format!("BEGIN; {sql}").replace('@', &scene.schema));
+    sqlx::raw_sql(sql).execute(&mut connection).await.expect("the statements run");
+    connection
+}
+
+/// Commits when the other side waits, or has not waited.
+async fn commit_when_waited_for<T>(mut held: PgConnection, other: &JoinHandle<T>) {
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)";
+    while !other.is_finished() {
+        let row = sqlx::raw_sql(waits).fetch_one(&mut held).await.expect("locks are listed");
+        if row.get(0) {
+            break;
+        }
+    }
+    sqlx::raw_sql("COMMIT").execute(&mut held).await.expect("it commits");
+    held.close().await.expect("the connection closes");
+}
+
+#[tokio::test]
+async fn a_fork_waits_for_what_is_removed_of_its_source() {
+    let Some(scene) = Scene::new(TestServer::Postgres) else { return };
+    let store = scene.open().await;
+    scenes::grow(&mut Owner::claim(&store, "alice").await, 2).await;
+    let removal = "SELECT pg_advisory_xact_lock_shared(hashtextextended('@.' || id, 0)) FROM @.threads; \
+                   DELETE FROM @.checkpoints";
+    let held = hold(&scene, removal).await;
+    let fork =
+        tokio::spawn(async move { store.fork(ForkRequest::new(thread("alice"), thread("bob"))).await });
+    commit_when_waited_for(held, &fork).await;
+    assert_eq!(fork.await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_removal_waits_for_a_fork_and_leaves_what_it_shares() {
+    let Some(scene) = Scene::new(TestServer::Postgres) else { return };
+    let store = scene.open().await;
+    let mut alice = Owner::claim(&store, "alice").await;
+    scenes::grow(&mut alice, 2).await;
+    scenes::replace_all(&mut alice).await;
+    let fork = "SELECT pg_advisory_xact_lock(hashtextextended('@.' || id, 0)) FROM @.threads; \
+                INSERT INTO @.shares (fork, place, source, first, last) SELECT 999, 1, id, 1, 2 FROM @.threads";
+    let held = hold(&scene, fork).await;
+    let policy = RetentionPolicy { keep_last: 1, ..RetentionPolicy::default() };
+    let prune = tokio::spawn(async move { store.prune(PruneRequest::all(policy)).await });
+    commit_when_waited_for(held, &prune).await;
+    prune.await.unwrap().unwrap();
+    assert_eq!(rows(&scene).await, (3, 1));
 }
 
 /// Tables as the version before left them.
