@@ -22,7 +22,7 @@ struct Target {
     /// Where the test finds the number.
     variable: &'static str,
     package: &'static str,
-    /// What the test's name contains.
+    /// What the names of the tests contain, one or the other.
     test: &'static str,
     /// What has to be built beside it: the test starts it.
     example: Option<&'static str>,
@@ -60,7 +60,7 @@ const TARGETS: &[Target] = &[
         default: 1_000,
         variable: "AGENTSCALE_TORTURE_ROUNDS",
         package: "agentscale-store",
-        test: "torture::",
+        test: "torture:: logged::processes",
         example: None,
         features: "--all-features",
         servers: true,
@@ -94,7 +94,7 @@ impl Campaign {
         let line = if Cargo::is_installed("nextest") {
             format!("nextest run --release --package {package} {features} --test it --no-capture {test}")
         } else {
-            format!("test --release --package {package} {features} --test it {test} -- --nocapture")
+            format!("test --release --package {package} {features} --test it -- --nocapture {test}")
         };
         let servers = self.target.servers.then(Servers::up).transpose()?;
         let mut cargo = Cargo::new(&line).with_env(variable, self.times.to_string());

@@ -1,8 +1,8 @@
 //! What breaks under a store while agents commit: their process is killed or frozen, servers restart, clocks step, disks
 //! are full.
 //!
-//! `cargo xtask torture state --rounds N` runs many more rounds than the tests do: N kills, a fifth as many freezes, a
-//! twentieth as many restarts.
+//! `cargo xtask torture state --rounds N` runs many more rounds than the tests do: N kills, a fifth as many freezes and kills
+//! over a log, a twentieth as many restarts.
 
 mod clocks;
 #[cfg(feature = "postgres")]
@@ -27,7 +27,7 @@ use crate::scene::thread;
 const ROUNDS: &str = "AGENTSCALE_TORTURE_ROUNDS";
 
 /// So many rounds in the tests, and under `cargo xtask torture state` one of so many of its own.
-fn rounds(few: usize, one_of: usize) -> usize {
+pub(crate) fn rounds(few: usize, one_of: usize) -> usize {
     std::env::var(ROUNDS).map_or(few, |rounds| (rounds.parse::<usize>().expect("a number") / one_of).max(1))
 }
 

@@ -14,6 +14,7 @@ use agentscale_store::{
 use super::scene::{Agent, lease};
 use crate::processes::{acknowledgement, named_file, signal, start};
 use crate::scene::{open_with, thread};
+use crate::torture::rounds;
 
 const KEYS: [&str; 4] = ["agent-0", "agent-1", "agent-2", "agent-3"];
 
@@ -62,11 +63,11 @@ async fn what_was_acknowledged_locally_survives_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = [0; KEYS.len()];
     let mut waited = 0;
-    for round in 1..=4 {
+    for round in 0..rounds(4, 5) {
         let mut child = start("logged::processes::child_that_commits_locally", folder.path());
         let output = child.stdout.take().unwrap();
         for (seen, line) in BufReader::new(output).lines().enumerate() {
-            if seen == 60 * round {
+            if seen == 60 * (round % 4 + 1) {
                 child.kill().unwrap();
             }
             // The last line may be cut off.
