@@ -30,9 +30,10 @@ impl SingleFlight {
                 turn
             })
         };
-        // Dropped while it waits, it leaves the line; who holds the turn clears the place.
-        let turn = turn.lock_owned().await;
-        First { key, turns: Arc::clone(&self.turns), turn: Some(turn) }
+        // Before it waits: whoever leaves the line last clears the place, whether its turn had come or not.
+        let mut first = First { key, turns: Arc::clone(&self.turns), turn: None };
+        first.turn = Some(turn.lock_owned().await);
+        first
     }
 }
 
@@ -43,5 +44,25 @@ impl Drop for First {
         if turns.get(&self.key).is_some_and(|turn| turn.strong_count() == 0) {
             turns.remove(&self.key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agentscale_core::llm::{CompletionRequest, Message};
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_leaves_the_line_leaves_nothing_behind_also_when_its_turn_has_come() {
+        let flight = SingleFlight::default();
+        let key = Key::of(&CompletionRequest::new(vec![Message::user("x")]));
+        let first = flight.enter(key).await;
+        let mut waits = Box::pin(flight.enter(key));
+        assert!((&mut waits).now_or_never().is_none());
+        drop(first);
+        drop(waits);
+        assert!(flight.turns.lock().unwrap().is_empty());
     }
 }

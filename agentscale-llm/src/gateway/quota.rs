@@ -141,7 +141,9 @@ impl Quota {
                 Ok(taken)
             }
             Err(wait) => {
-                self.give_back(taken, now);
+                // Those in its place know nothing of it.
+                self.in_flight.fetch_sub(1, Ordering::Relaxed);
+                self.book_here(taken, Sent::No, Tokens::default(), now);
                 Err(Some(wait))
             }
         }
@@ -169,6 +171,11 @@ impl Quota {
     }
 
     fn book(&self, taken: Taken, sent: Sent, used: Tokens, now: Monotonic) {
+        self.book_here(taken, sent, used, now);
+        self.successors().for_each(|successor| successor.book(taken, sent, used, now));
+    }
+
+    fn book_here(&self, taken: Taken, sent: Sent, used: Tokens, now: Monotonic) {
         let (requests, total) = match sent {
             // Who counts both kinds together counts what a call may use when it comes, and gives nothing back.
             Sent::Yes => (taken.requests, taken.total.max(used.input + used.output)),
@@ -178,7 +185,6 @@ impl Quota {
         settle(self.input.as_ref(), taken.tokens.input, used.input, now);
         settle(self.output.as_ref(), taken.tokens.output, used.output, now);
         settle(self.total.as_ref(), taken.total, total, now);
-        self.successors().for_each(|successor| successor.book(taken, sent, used, now));
     }
 
     /// What the provider said beside an answer; it lowers the view, never raises it.
@@ -245,5 +251,25 @@ fn take(bucket: Option<&Bucket>, amount: u64, now: Monotonic) -> Result<u64, Dur
 fn settle(bucket: Option<&Bucket>, taken: u64, used: u64, now: Monotonic) {
     if let Some(bucket) = bucket {
         bucket.settle(taken, used, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_finds_no_room_gives_nothing_to_the_limits_in_the_place_of_these() {
+        let now = Monotonic::from_nanos(0);
+        let limits = KeyLimits::new().with_requests(100).with_input_tokens(100);
+        let before = Arc::new(Quota::behind(&[], &limits));
+        let call = Tokens { input: 100, ..Tokens::default() };
+        before.take(call, now).unwrap();
+        let after = Arc::new(Quota::behind(&[&before], &limits.with_input_tokens(200)));
+        before.is_succeeded_by(vec![Arc::clone(&after)]);
+        after.follow(&after.take_befores(), now);
+        // A call that had chosen its key before the gateway was set up anew.
+        before.take(call, now).unwrap_err();
+        assert_eq!(after.requests.as_ref().map(|bucket| bucket.level(now)), Some(99));
     }
 }

@@ -3,18 +3,19 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use agentscale_core::budget::{
-    Balance, BudgetId, Exchange, Exchanged, Holder, JoinRequest, LeaveRequest, LedgerCapabilities,
-    UsageQuery, UsageRecord,
+    Balance, BudgetId, BudgetPeriod, BudgetScope, Exchange, Exchanged, Holder, JoinRequest, LeaveRequest,
+    LedgerCapabilities, UsageQuery, UsageRecord,
 };
 use agentscale_core::llm::{LlmProvider, Usage};
+use agentscale_core::time::ManualClock;
 use agentscale_core::{BudgetLedger, Error, ErrorKind, Result};
 use agentscale_llm::budget::InMemoryBudgetLedger;
-use agentscale_llm::gateway::Gateway;
+use agentscale_llm::gateway::{Budget, Gateway};
 use async_trait::async_trait;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::scene::{ask, balance, bound, daily, over, settled, usage, using};
+use super::scene::{ask, balance, bound, daily, over, settled, tenant, tokens, usage, using};
 
 /// A ledger whose exchanges can go wrong.
 #[derive(Clone, Debug, Default)]
@@ -188,6 +189,41 @@ async fn two_gateways_spend_one_budget_together_and_nearly_all_of_it() {
     let spent = balance(&ledger).await.spent.tokens;
     assert!(spent <= limit && spent >= limit * 95 / 100, "{spent} of {limit}");
     assert_eq!(spent, usage(&ledger).await.calls * 130);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_gateways_come_back_to_a_budget_for_good_through_every_fault_and_spend_all_of_it() {
+    let most = bound().await.tokens;
+    let ledger = Faulty::default();
+    let calls = 31;
+    let lasting = Budget::for_each_tenant(BudgetPeriod::Forever, tokens(most + (calls - 1) * 130));
+    let gateways = [(); 2].map(|()| {
+        over([using(Usage::new(100, 30))], ledger.clone()).budget(lasting.clone()).build().unwrap()
+    });
+    let (mut answered, mut refused, mut rounds) = (0, 0, 0);
+    while refused < gateways.len() {
+        (refused, rounds) = (0, rounds + 1);
+        assert!(rounds < 100, "it is never spent: {answered}");
+        for gateway in &gateways {
+            // What lay idle went back, and is forgotten.
+            sleep(Duration::from_secs(600)).await;
+            for fault in [FAILS, HANGS, LOSES_ANSWERS, 0] {
+                ledger.set(fault);
+                match gateway.complete(ask("acme")).await.map_err(|error| error.kind()) {
+                    Ok(_) => answered += 1,
+                    Err(ErrorKind::Unavailable) => assert_ne!(fault, 0, "it is there again"),
+                    Err(kind) => {
+                        assert_eq!(kind, ErrorKind::BudgetExceeded);
+                        refused += usize::from(fault == 0);
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(answered, calls);
+    let budget = BudgetId::at(BudgetScope::new(Some(tenant("acme"))), BudgetPeriod::Forever, 0);
+    let spent = ledger.balances(&[budget], ManualClock::UNIX_START).await.unwrap()[0];
+    assert_eq!((spent.spent.tokens, spent.forfeited.tokens), (calls * 130, 0));
 }
 
 #[tokio::test(start_paused = true)]
