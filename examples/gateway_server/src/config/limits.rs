@@ -9,8 +9,8 @@ use serde::Deserialize;
 pub(crate) struct Limits {
     /// The largest request body; 32 MiB, for images in base64.
     pub(crate) max_body_bytes: usize,
-    /// How much the bodies of all requests under way may hold together, at least the largest one; 512 MiB. A request that
-    /// finds no room is told to come again.
+    /// How much the bodies of all requests under way may hold together, at least the largest one; 512 MiB. A tenant
+    /// with several holds no more than is left for the others. A request that finds no room is told to come again.
     pub(crate) max_bodies_bytes: usize,
     /// The largest head of a request, its first line included; 16 KiB.
     pub(crate) max_header_bytes: usize,

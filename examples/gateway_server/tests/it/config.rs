@@ -4,10 +4,11 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use crate::client::{answer, hello, hello_with, http, openai, post};
-use crate::server::{KEY, NARROW_KEY, PATIENCE, Server, gateway};
+use crate::server::{KEY, NARROW_KEY, PATIENCE, Server, config, gateway};
 
-/// The chapter that users copy from.
+/// The chapters that users copy from.
 const CHAPTER: &str = include_str!("../../../../docs/gateway-server.md");
+const GATEWAY_CHAPTER: &str = include_str!("../../../../docs/gateway.md");
 
 #[tokio::test]
 async fn the_configuration_of_the_chapter_works() {
@@ -19,6 +20,13 @@ async fn the_configuration_of_the_chapter_works() {
     let models = openai(&server, KEY).models().list().await.unwrap();
     let names: Vec<_> = models.data.iter().map(|model| model.id.as_str()).collect();
     assert_eq!(names, ["large"]);
+}
+
+#[tokio::test]
+async fn the_first_configuration_of_the_gateways_chapter_is_served() {
+    let gateway = GATEWAY_CHAPTER.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let server = Server::with_files(&config(""), gateway, &[]);
+    assert_eq!(post(&server, "/v1/chat/completions", &hello()).await.0, 200);
 }
 
 #[tokio::test]

@@ -109,9 +109,9 @@ async fn a_client_that_does_not_read_is_left_after_a_while() {
 #[tokio::test]
 async fn bodies_that_find_no_room_are_told_to_come_again() {
     let server = Server::start(
-        "[limits]\nmax_body_bytes = 100000\nmax_bodies_bytes = 100000\n[simulator]\nhanging_calls = [0]",
+        "[limits]\nmax_body_bytes = 100000\nmax_bodies_bytes = 200000\n[simulator]\nhanging_calls = [0]",
     );
-    let padded = hello_with(json!({"padding": "x".repeat(60_000)}));
+    let padded = hello_with(json!({"padding": "x".repeat(90_000)}));
     let request = || http().post(server.url("/v1/chat/completions")).bearer_auth(KEY).json(&padded).send();
     let first = tokio::spawn(request());
     server.metric_is(CALLS, 1.0).await;
