@@ -192,10 +192,13 @@ impl Relay {
     }
 }
 
-/// A stream that stands still, with what had come of its attempt as far as it is kept.
+/// A stream that stands still, with what had come of its attempt where that is kept.
 fn stalled(shown: &Shown) -> Error {
-    let came = PartialAnswer::new(Message::assistant(shown.of_attempt()), Usage::default(), "");
-    came.behind(silent(ErrorKind::DeadlineExceeded))
+    let error = silent(ErrorKind::DeadlineExceeded);
+    match shown.of_attempt() {
+        Some(text) => PartialAnswer::new(Message::assistant(text), Usage::default(), "").behind(error),
+        None => error,
+    }
 }
 
 fn tokens_of(event: &CompletionEvent) -> u64 {

@@ -22,10 +22,11 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// The text of the attempt under way, as far as it is kept.
-    pub(super) fn of_attempt(&self) -> String {
+    /// The text of the attempt under way; `None` where it is no more kept.
+    pub(super) fn of_attempt(&self) -> Option<String> {
         let unsent = self.text[..self.before].trim_end().len();
-        [&self.text[unsent..unsent + self.again], &self.text[self.before..]].concat()
+        let text = || [&self.text[unsent..unsent + self.again], &self.text[self.before..]].concat();
+        (!self.is_cut).then(text)
     }
 
     /// The next part as it is shown; `None` where all of it was shown before.
@@ -155,7 +156,7 @@ mod tests {
             assert_eq!(shown.to_go_on_from(), Some("ten"));
             assert_eq!(given(&mut shown, parts), expected, "{before:?} {parts:?}");
             assert_eq!(shown.text, before.to_owned() + &expected.concat());
-            assert_eq!(shown.of_attempt(), parts.concat(), "{before:?}");
+            assert_eq!(shown.of_attempt(), Some(parts.concat()), "{before:?}");
             assert_eq!(shown.whole(Message::assistant(parts.concat())).text(), shown.text);
         }
     }

@@ -188,17 +188,22 @@ async fn probes_go_on_with_the_keys_of_a_new_set_up_and_end_with_the_gateway() {
 async fn a_stream_that_stands_still_ends_with_what_had_come() {
     let mut config = GatewayConfig::new();
     config.max_silence_ms = 5_000;
-    let stalling = Streaming(|_| {
-        let came = stream::iter([Ok(CompletionEvent::Text("ten ".to_owned()))]);
-        CompletionStream::new(came.chain(stream::pending()))
-    });
-    let gateway = pooled([(stalling, KeyLimits::new())]).config(config).build().unwrap();
-    let mut stream = gateway.stream(ask("acme")).await.unwrap();
-    assert_eq!(stream.next().await.unwrap().unwrap(), CompletionEvent::Text("ten ".to_owned()));
-    let start = Instant::now();
-    let error = stream.next().await.unwrap().unwrap_err();
-    assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::DeadlineExceeded, 5));
-    assert_eq!(PartialAnswer::of(&error).unwrap().message.text(), "ten ");
+    for (words, is_kept) in [(1, true), (20_000, false)] {
+        let text = "ten ".repeat(words);
+        let part = CompletionEvent::Text(text.clone());
+        let stalling = Streaming({
+            let part = part.clone();
+            move |_| CompletionStream::new(stream::iter([Ok(part.clone())]).chain(stream::pending()))
+        });
+        let gateway = pooled([(stalling, KeyLimits::new())]).config(config.clone()).build().unwrap();
+        let mut stream = gateway.stream(ask("acme")).await.unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap(), part);
+        let start = Instant::now();
+        let error = stream.next().await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::DeadlineExceeded, 5));
+        let came = PartialAnswer::of(&error).map(|came| came.message.text());
+        assert_eq!(came, is_kept.then_some(text), "what is not kept is no empty answer");
+    }
 }
 
 #[tokio::test(start_paused = true)]
