@@ -25,9 +25,11 @@ const AGENTS: usize = 64;
 #[derive(Clone, Copy, Debug, Default)]
 struct Round {
     hand: [f64; 3],
-    direct: f64,
+    /// By the connections that write, with how many commits shared a statement.
+    direct: [(f64, f64); 3],
+    /// As by hand: nothing is pruned.
+    unpruned: f64,
     pooled: f64,
-    together: f64,
 }
 
 /// Runs where a server is named, and says so where none is.
@@ -51,9 +53,15 @@ pub(crate) async fn run(seconds: Duration, rounds: usize) -> Result<(), Failure>
         println!("{:<40}{:>12.0}/s", format!("by hand, {connections} connections"), median(&|r| r.hand[at]));
     }
     let best = |round: &Round| round.hand.into_iter().fold(0.0, f64::max);
-    let ratio = median(&|r| r.direct / best(r));
-    println!("{:<40}{:>12.0}/s{ratio:>8.2}  asked >= 5000/s, ratio >= 0.8", "store", median(&|r| r.direct));
-    println!("{:<40}{:>12.1}", "commits a statement", median(&|r| r.together));
+    for (at, writers) in WRITERS.into_iter().enumerate() {
+        let ratio = median(&|r| r.direct[at].0 / best(r));
+        let together = median(&|r| r.direct[at].1);
+        let name = format!("store, {writers} writers");
+        println!("{name:<40}{:>12.0}/s{ratio:>8.2}{together:>8.1} a statement", median(&|r| r.direct[at].0));
+    }
+    let ratio = median(&|r| r.unpruned / best(r));
+    let name = "store, 2 writers, nothing pruned";
+    println!("{name:<40}{:>12.0}/s{ratio:>8.2}  asked >= 5000/s, ratio >= 0.8", median(&|r| r.unpruned));
     println!("{:<40}{:>12.1}", "round trips of a lone commit", trips(&url).await?);
     if let Some(pooled) = pooled {
         println!("{:<40}{:>12.0}/s", "store behind PgBouncer", median(&|r| r.pooled));
@@ -67,26 +75,41 @@ pub(crate) async fn run(seconds: Duration, rounds: usize) -> Result<(), Failure>
 /// Connections over which the rows of a round are spread by hand.
 const CONNECTIONS: [usize; 3] = [1, 2, 4];
 
+/// Connections by which the store writes; two are the default.
+const WRITERS: [u32; 3] = [1, 2, 4];
+
 async fn round(url: &str, pooled: Option<&str>, time: Duration) -> Result<Round, Failure> {
     let mut round = Round::default();
     let schema = format!("bench_{}", new_id().0.simple());
     for (rate, connections) in round.hand.iter_mut().zip(CONNECTIONS) {
-        open(url, &schema).await?.close().await?;
+        open(url, in_schema(&schema)).await?.close().await?;
         *rate = by_hand(url, &schema, connections, time).await?;
         drop_schema(url, &schema).await?;
     }
-    (round.direct, round.together) = commits(url, &schema, time).await?;
+    for (measured, writers) in round.direct.iter_mut().zip(WRITERS) {
+        let mut config = in_schema(&schema);
+        config.writers = writers;
+        *measured = commits(url, config, time).await?;
+        drop_schema(url, &schema).await?;
+    }
+    let mut config = in_schema(&schema);
+    config.retention = None;
+    (round.unpruned, _) = commits(url, config, time).await?;
     drop_schema(url, &schema).await?;
     if let Some(pooled) = pooled {
-        (round.pooled, _) = commits(pooled, &schema, time).await?;
+        (round.pooled, _) = commits(pooled, in_schema(&schema), time).await?;
         drop_schema(url, &schema).await?;
     }
     Ok(round)
 }
 
-async fn open(url: &str, schema: &str) -> Result<PostgresCheckpointStore, Failure> {
+fn in_schema(schema: &str) -> PostgresCheckpointConfig {
     let mut config = PostgresCheckpointConfig::default();
     config.database.schema = schema.to_owned();
+    config
+}
+
+async fn open(url: &str, config: PostgresCheckpointConfig) -> Result<PostgresCheckpointStore, Failure> {
     Ok(PostgresCheckpointStore::open_with(url, config, Arc::new(SystemClock::new())).await?)
 }
 
@@ -152,8 +175,8 @@ async fn by_hand(url: &str, schema: &str, connections: usize, time: Duration) ->
 }
 
 /// Commits a second of agents that each wait for their own, and commits for each statement.
-async fn commits(url: &str, schema: &str, time: Duration) -> Result<(f64, f64), Failure> {
-    let store = open(url, schema).await?;
+async fn commits(url: &str, config: PostgresCheckpointConfig, time: Duration) -> Result<(f64, f64), Failure> {
+    let store = open(url, config).await?;
     let owners = owners(&store, AGENTS, Durability::Disk, ROW_BYTES).await?;
     let before = store.stats();
     let elapsed = commit_again(&store, owners, time).await?;
@@ -173,7 +196,7 @@ async fn trips(url: &str) -> Result<f64, Failure> {
     let address = relay.local_addr()?;
     let task = tokio::spawn(serve(relay, server, counted.clone()));
     let schema = format!("bench_{}", MessageId::new(1).as_uuid().simple());
-    let store = open(&redirect(url, &options, address), &schema).await?;
+    let store = open(&redirect(url, &options, address), in_schema(&schema)).await?;
     let mut commit = first(&store, 0, Durability::Disk, ROW_BYTES).await?;
     let before = counted.load(Ordering::Relaxed);
     for _ in 0..COMMITS {
