@@ -118,7 +118,8 @@ async fn stands<S: CheckpointStore>(shared: &Shared<S>, commit: &Commit) -> Resu
 }
 
 async fn leave_behind<S: CheckpointStore>(shared: &Shared<S>, thread: &Thread, error: &Error) {
-    let entries = thread.entries();
+    // A log that is replayed may hold commits of later owners behind, which nobody has overtaken.
+    let entries = thread.entries_of_first_owner();
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
     tracing::error!(
         thread = %thread.id(),

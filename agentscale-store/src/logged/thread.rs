@@ -120,7 +120,14 @@ impl Thread {
         self.tail().entries.iter().cloned().collect()
     }
 
-    /// The first so many entries never will be flushed, nor what is behind them.
+    /// The first entry, and those behind it of the same owner.
+    pub(super) fn entries_of_first_owner(&self) -> Vec<Arc<Entry>> {
+        let tail = self.tail();
+        let Some(owner) = tail.entries.front().map(|first| first.commit.epoch) else { return Vec::new() };
+        tail.entries.iter().take_while(|entry| entry.commit.epoch == owner).cloned().collect()
+    }
+
+    /// The first so many entries never will be flushed.
     pub(super) fn lose(&self, count: usize) {
         let mut tail = self.tail();
         for entry in tail.entries.drain(..count).collect::<Vec<_>>() {
@@ -160,12 +167,11 @@ impl Thread {
     /// Why the thread takes no commit before its first entry is flushed: it was refused too often, or is too old.
     pub(super) fn blocked(&self, bound: Duration) -> Option<BlockedThread> {
         let tail = self.tail();
-        let first = tail.entries.front()?;
-        let waited = first.at.elapsed();
-        (tail.refused.is_some() || waited >= bound).then(|| BlockedThread {
+        let first = tail.entries.front().filter(|_| tail.is_blocked(bound))?;
+        Some(BlockedThread {
             thread: self.id.clone(),
             commits: tail.entries.len(),
-            waited,
+            waited: first.at.elapsed(),
             error: tail.refused.clone(),
         })
     }
@@ -183,12 +189,7 @@ impl Thread {
 
     /// Waits until the next commit can be acknowledged.
     pub(super) async fn unblocked(&self, bound: Duration) -> Result<()> {
-        while self.blocked(bound).is_some() {
-            let first = self.tail().entries.front().map(|entry| entry.seq);
-            self.until(|tail| (tail.entries.front().map(|entry| entry.seq) != first).then_some(Ok(())))
-                .await?;
-        }
-        Ok(())
+        self.until(|tail| (!tail.is_blocked(bound)).then_some(Ok(()))).await
     }
 
     /// Waits until a commit of `epoch` is flushed or lost.
@@ -229,8 +230,51 @@ impl Thread {
     }
 }
 
+impl Tail {
+    fn is_blocked(&self, bound: Duration) -> bool {
+        let is_old = |first: &Arc<Entry>| first.at.elapsed() >= bound;
+        self.refused.is_some() || self.entries.front().is_some_and(is_old)
+    }
+}
+
 fn closed(thread: &AgentId) -> Error {
     Error::new(ErrorKind::Unavailable, "await flush")
         .with_context("thread", thread)
         .with_context("reason", "closed, its commits wait in the log")
+}
+
+#[cfg(test)]
+mod tests {
+    use agentscale_core::checkpoint::{CommitId, StateHeader};
+    use agentscale_core::{MessageId, Tenant};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Also where that is between a look at the first entry and the wait for the next one, on another processor.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_commit_that_waits_while_the_last_entry_is_flushed_goes_on() {
+        let id = AgentId::new(&Tenant::new("acme").unwrap(), "note", "a").unwrap();
+        let commit = CommitId(*MessageId::new(1).as_uuid());
+        let commit = Commit::new(commit, id.clone(), Epoch::default(), Version(0), StateHeader::json(1));
+        for round in 0..20_000 {
+            let thread = Thread::new(id.clone());
+            thread.push(Entry { seq: 1, commit: commit.clone(), at: Instant::now(), room: Room::default() });
+            thread.block(Error::new(ErrorKind::Unavailable, "flush log"));
+            let (flusher, (ready, begun)) = (thread.clone(), oneshot::channel());
+            let flushed = tokio::spawn(async move {
+                let _ = ready.send(());
+                spin(round % 100);
+                flusher.flushed();
+            });
+            begun.await.unwrap();
+            let waited = tokio::time::timeout(Duration::from_secs(5), thread.unblocked(Duration::MAX));
+            waited.await.expect("nobody is left waiting").unwrap();
+            flushed.await.unwrap();
+        }
+    }
+
+    fn spin(times: u32) {
+        (0..times * 20).for_each(|_| std::hint::spin_loop());
+    }
 }

@@ -143,6 +143,30 @@ async fn what_was_overtaken_while_its_process_was_down_is_orphaned_at_its_start(
 }
 
 #[tokio::test]
+async fn what_an_overtaken_owner_left_in_the_log_takes_no_commit_of_a_later_owner_with_it() {
+    let scene = Scene::new().await;
+    let store = scene.open().await;
+    let mut old = Agent::claim(&store, "alice").await;
+    scene.fail_commits(1);
+    old.write(&store, "[old]").await.unwrap();
+    Agent::claim(&scene.within, "alice").await.write(&scene.within, "[new]").await.unwrap();
+    let mut again = Agent::claim(&store, "alice").await;
+    scene.fail_commits(1);
+    assert_eq!(again.write(&store, "[again]").await.unwrap(), Durability::Local);
+    store.close().await.unwrap();
+    drop(store);
+    // As after a crash before it was marked.
+    meddle(&scene.path(), "UPDATE entries SET orphaned = 0").await;
+
+    let store = scene.open().await;
+    store.flush().await.unwrap();
+    assert_eq!((store.stats().flushed, store.stats().orphaned), (1, 1));
+    assert_eq!(scene.notes("alice").await, notes(&["[new]", "[again]"]));
+    let orphans = store.orphans().await.unwrap();
+    assert_eq!((orphans.len(), orphans[0].epoch, orphans[0].commits), (1, old.epoch, 1));
+}
+
+#[tokio::test]
 async fn more_orphans_than_are_to_be_kept_go_oldest_first() {
     let scene = Scene::new().await;
     let mut config = LoggedCheckpointConfig::default();
