@@ -112,7 +112,7 @@ impl<S> Clone for LoggedCheckpointStore<S> {
 
 impl<S: CheckpointStore> LoggedCheckpointStore<S> {
     /// Opens a log, which is made where it does not exist, before a store, and begins to flush what it holds. The lease
-    /// is one without which no process claims threads that this store claims.
+    /// is one without which no process claims threads that this store claims, nor forks into them.
     ///
     /// # Errors
     /// `invalid_input` for a lease that is not longer than the flush bound; `already_exists` for a log that another store

@@ -96,13 +96,18 @@ async fn attempt<S: CheckpointStore>(shared: &Shared<S>, commit: &Commit) -> Res
     let committed = timeout(limit, committed).await.map_err(|_| late())?;
     match committed.unwrap_or_else(|_| Err(panicked())) {
         Ok(_) => Ok(Flushed::Stands),
-        Err(error) if matches!(error.kind(), ErrorKind::Fenced | ErrorKind::Conflict) => {
+        Err(error) if is_refusal(&error) => {
             // A commit whose answer was lost may stand all the same.
             let stands = timeout(limit, stands(shared, commit)).await.map_err(|_| late())??;
             Ok(if stands { Flushed::Stands } else { Flushed::LeftBehind(error) })
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether a store says that it will never take a commit. A conflict that passes, such as a deadlock, does not.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Fenced | ErrorKind::Conflict) && error.retry() != Retry::Later
 }
 
 /// Whether the shared store has this commit, under whatever it has got since.
@@ -136,4 +141,17 @@ async fn leave_behind<S: CheckpointStore>(shared: &Shared<S>, thread: &Thread, e
     shared.counters.orphaned.fetch_add(entries.len() as u64, Ordering::Relaxed);
     thread.lose(entries.len());
     entries.iter().for_each(|entry| shared.tails.ended(&entry.commit));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conflict_that_passes_leaves_no_commit_behind() {
+        let error = |kind| Error::new(kind, "commit");
+        assert!(is_refusal(&error(ErrorKind::Fenced)) && is_refusal(&error(ErrorKind::Conflict)));
+        assert!(!is_refusal(&error(ErrorKind::Conflict).with_retry(Retry::Later)));
+        assert!(!is_refusal(&error(ErrorKind::Unavailable)));
+    }
 }

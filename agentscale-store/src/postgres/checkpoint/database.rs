@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentscale_core::checkpoint::{AppendSteps, At, Committed, Durability, Field, StateLimits, Version};
-use agentscale_core::{AgentId, Clock, Error, ErrorKind, Result};
+use agentscale_core::{AgentId, Clock, Error, ErrorKind, Result, Retry};
 use tokio::time::{Instant, sleep};
 
 use super::known::Known;
@@ -136,7 +136,8 @@ impl Database {
                 Next::Answer(answer) => return answer,
                 Next::Again if attempts < ATTEMPTS => attempts += 1,
                 Next::Again => {
-                    return Err(conflict("commit", &write.commit.thread, "the thread changes all the time"));
+                    let error = conflict("commit", &write.commit.thread, "the thread changes all the time");
+                    return Err(error.with_retry(Retry::Later));
                 }
                 Next::Later if began.elapsed() < patience => {
                     sleep(pause).await;
