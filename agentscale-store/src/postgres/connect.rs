@@ -18,6 +18,8 @@ const MARK: &str = "agentscale.direct";
 const PROTOCOL_VIOLATION: &str = "08P01";
 /// The oldest server that is known to work.
 const OLDEST: u32 = 150_000;
+/// What a statement sees begins with it, whatever the server's default is: behind the locks of the one before it.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// What an address leads to.
 #[derive(Debug)]
@@ -79,13 +81,14 @@ pub(super) async fn find(url: &str, config: &PostgresConfig, patience: Duration)
         // All is found by its key. A plan that was made while a table was small would read all of it later.
         ("enable_seqscan", "off".to_owned()),
     ];
-    let mut begin = "BEGIN".to_owned();
+    let mut begin = BEGIN.to_owned();
     for (name, value) in &settings {
         begin.push_str(&format!("; SET LOCAL {name} = {value}"));
     }
     let options = match pooling {
         Pooling::Direct if found.is_marked => {
-            options.options(settings).options([("plan_cache_mode", "force_generic_plan")])
+            let isolation = ("default_transaction_isolation", "read committed");
+            options.options(settings).options([isolation, ("plan_cache_mode", "force_generic_plan")])
         }
         Pooling::Direct => options,
         Pooling::Transaction => options.statement_cache_capacity(0),

@@ -2,6 +2,7 @@ use agentscale_core::{Error, ErrorKind, Result};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::connect::BEGIN;
 use super::map_error;
 use super::statement::in_schema;
 
@@ -57,7 +58,7 @@ pub(super) async fn migrate(
 
 async fn apply(connection: &mut PgConnection, schema: &str, component: &Component) -> Result<()> {
     let failed = || map_error(OPERATION);
-    let begin = format!("BEGIN; SET LOCAL lock_timeout = '60s'; SELECT pg_advisory_xact_lock({LOCK})");
+    let begin = format!("{BEGIN}; SET LOCAL lock_timeout = '60s'; SELECT pg_advisory_xact_lock({LOCK})");
     sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await.map_err(failed())?;
     // By a message of its own, whose view of the catalog begins behind the lock. The schema is made only where there is
     // none: to make it takes a right that to use it does not.

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection, PgPool};
 use tokio::time::{Instant, timeout};
 
 use super::config::{Pooling, PostgresConfig};
-use super::connect::{self, Server};
+use super::connect::{self, BEGIN, Server};
 use super::error::is_lost;
 use super::link::Link;
 use super::map_error;
@@ -233,7 +233,7 @@ impl Postgres {
             return query(statement, arguments).fetch_all(connection).await;
         }
         let mut transaction = match is_direct {
-            true => connection.begin().await?,
+            true => connection.begin_with(BEGIN).await?,
             false => connection.begin_with(AssertSqlSafe(self.shared.server.begin.clone())).await?,
         };
         let ran = async {

@@ -136,15 +136,28 @@ async fn commit_when_waited_for<T>(mut held: PgConnection, other: &JoinHandle<T>
 #[tokio::test]
 async fn a_fork_waits_for_what_is_removed_of_its_source() {
     let Some(scene) = Scene::new(TestServer::Postgres) else { return };
-    let store = scene.open().await;
+    a_fork_waits_for_a_removal(&scene, scene.open().await).await;
+}
+
+#[tokio::test]
+async fn a_fork_sees_what_was_removed_of_its_source_also_where_transactions_keep_an_older_view() {
+    let Some(mut scene) = Scene::new(TestServer::Postgres) else { return };
+    let given = if scene.url.contains('?') { '&' } else { '?' };
+    scene.url =
+        format!("{}{given}options=-c%20default_transaction_isolation%3Drepeatable%5C%20read", scene.url);
+    a_fork_waits_for_a_removal(&scene, scene.open().await).await;
+}
+
+async fn a_fork_waits_for_a_removal(scene: &Scene, store: PostgresCheckpointStore) {
     scenes::grow(&mut Owner::claim(&store, "alice").await, 2).await;
     let removal = "SELECT pg_advisory_xact_lock_shared(hashtextextended('@.' || id, 0)) FROM @.threads; \
                    DELETE FROM @.checkpoints";
-    let held = hold(&scene, removal).await;
+    let held = hold(scene, removal).await;
     let fork =
         tokio::spawn(async move { store.fork(ForkRequest::new(thread("alice"), thread("bob"))).await });
     commit_when_waited_for(held, &fork).await;
-    assert_eq!(fork.await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+    let refused = fork.await.expect("it does not panic").expect_err("there is no source");
+    assert_eq!(refused.kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]
