@@ -42,6 +42,7 @@ const COMPONENT: Component = Component {
     migrations: &[
         include_str!("../../migrations/postgres/0001_checkpoints.sql"),
         include_str!("../../migrations/postgres/0002_shares.sql"),
+        include_str!("../../migrations/postgres/0003_whole_rows.sql"),
     ],
 };
 
