@@ -1,6 +1,6 @@
-WITH gone AS MATERIALIZED (
-  SELECT o.tenant, o.thread, o.key FROM unnest($3::bigint[]) AS n(id) JOIN @.threads t ON t.id = n.id
-    JOIN @.outcomes o ON o.tenant = t.tenant AND o.thread = t.id
+WITH named AS MATERIALIZED (SELECT t.tenant, t.id FROM unnest($3::bigint[]) AS n(id) JOIN @.threads t ON t.id = n.id),
+gone AS MATERIALIZED (
+  SELECT o.tenant, o.thread, o.key FROM named n JOIN @.outcomes o ON o.tenant = n.tenant AND o.thread = n.id
   WHERE o.until <= $1 LIMIT $2
   FOR UPDATE OF o SKIP LOCKED
 )

@@ -6,15 +6,15 @@ WITH source AS MATERIALIZED (
   WHERE t.id = $1 AND t.tenant = $2
 ),
 part AS MATERIALIZED (
-  SELECT s.place, s.source AS thread, s.first, s.last
+  SELECT source.tenant, s.place, s.source AS thread, s.first, s.last
   FROM source JOIN @.shares s ON s.fork = source.thread WHERE source.base = 1
-  UNION ALL SELECT NULL, thread, base, version FROM source
+  UNION ALL SELECT tenant, NULL, thread, base, version FROM source
 ),
 chain AS MATERIALIZED (
   SELECT sum(length(c.delta))::bigint AS bytes,
     (array_agg(length(c.delta) ORDER BY part.place NULLS LAST, c.version))[1] AS base_bytes
-  FROM source CROSS JOIN part JOIN @.checkpoints c
-    ON c.tenant = source.tenant AND c.thread = part.thread AND c.version BETWEEN part.first AND part.last
+  FROM part JOIN @.checkpoints c
+    ON c.tenant = part.tenant AND c.thread = part.thread AND c.version BETWEEN part.first AND part.last
 ),
 target AS (
   INSERT INTO @.threads AS t (tenant, type, key, version, tip, base, base_bytes, chain_bytes)

@@ -1,2 +1,7 @@
-UPDATE @.checkpoints c SET ghost = true FROM unnest($1::bigint[], $2::bigint[]) AS g(thread, version), @.threads t
-WHERE t.id = g.thread AND c.tenant = t.tenant AND c.thread = g.thread AND c.version = g.version
+-- What is named stands for itself, so that checkpoints are found by all of their key.
+WITH named AS MATERIALIZED (
+  SELECT t.tenant, g.thread, g.version
+  FROM unnest($1::bigint[], $2::bigint[]) AS g(thread, version) JOIN @.threads t ON t.id = g.thread
+)
+UPDATE @.checkpoints c SET ghost = true FROM named n
+WHERE c.tenant = n.tenant AND c.thread = n.thread AND c.version = n.version
