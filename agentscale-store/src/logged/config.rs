@@ -28,8 +28,8 @@ pub struct LoggedCheckpointConfig {
     pub flushes: usize,
     /// How long a thread that is blocked waits between two tries. Default 5 s.
     pub blocked_pause: Duration,
-    /// Commits that were left behind by a takeover and are kept for the host to look at, at most; the oldest go first.
-    /// Default 10,000.
+    /// Commits that were left behind by takeovers and are kept for the host to look at, at most; the oldest go first.
+    /// Default 20,000: what a full log leaves behind, twice.
     pub orphans: usize,
     /// Threads whose tip is remembered, at most; the commits of others go to the shared store. Default 100,000.
     pub remembered_threads: usize,
@@ -46,7 +46,7 @@ impl Default for LoggedCheckpointConfig {
             flush_timeout: Duration::from_secs(5),
             flushes: 64,
             blocked_pause: Duration::from_secs(5),
-            orphans: 10_000,
+            orphans: 20_000,
             remembered_threads: 100_000,
         }
     }

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use agentscale_core::ErrorKind;
 use agentscale_core::llm::{
-    Completion, FinishReason, LimitedUnit, LlmProvider, Message, RateLimit, RateLimits, Usage,
+    Completion, CompletionRequest, FinishReason, LimitedUnit, LlmProvider, Message, PromptCache, RateLimit,
+    RateLimits, Usage,
 };
 use agentscale_core::testkit::ScriptedProvider;
 use agentscale_llm::SimulatedProvider;
@@ -61,6 +62,33 @@ async fn a_session_stays_with_its_key_while_that_has_room() {
     assert_eq!(spread, [0, 0, 0, 20]);
     gateway.complete(request).await.unwrap();
     assert_eq!(keys.iter().map(calls).sum::<usize>(), 21, "without room there the next key takes it at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn prompts_that_begin_alike_stay_with_one_key_and_those_of_another_tenant_need_not() {
+    let by_key = |tenant: &str, name: &str| ask(tenant).with_prompt_cache(PromptCache::new().with_key(name));
+    let by_breakpoint = |tenant: &str, rules: &str| {
+        let mut request = ask(tenant);
+        request.messages.insert(0, Message::system(rules).with_cache_breakpoint());
+        request
+    };
+    let ways: [&dyn Fn(&str, &str) -> CompletionRequest; 2] = [&by_key, &by_breakpoint];
+    for asked in ways {
+        let keys: Vec<_> = (0..8).map(|_| answering()).collect();
+        let gateway = super::scene::over(keys.clone());
+        for question in 0..20 {
+            let mut request = asked("acme", "the rules of the house");
+            request.messages.push(Message::user(format!("question {question}")));
+            gateway.complete(request).await.unwrap();
+        }
+        let used = || keys.iter().filter(|key| calls(key) > 0).count();
+        assert_eq!(used(), 1);
+        for number in 0..20 {
+            gateway.complete(asked(&format!("tenant-{number}"), "the rules of the house")).await.unwrap();
+            gateway.complete(asked("acme", &format!("rules {number}"))).await.unwrap();
+        }
+        assert!(used() > 4, "{} of 8 keys", used());
+    }
 }
 
 #[tokio::test(start_paused = true)]

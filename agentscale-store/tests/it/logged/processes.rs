@@ -28,6 +28,8 @@ async fn child_that_commits_locally() {
     let mut config = LoggedCheckpointConfig::default();
     config.flush_bound = Duration::from_secs(30);
     config.blocked_pause = Duration::from_millis(50);
+    // Fewer than are kept for a host to look at.
+    config.commits = 2_000;
     let faulty = FaultyStore::new(shared).with_chance(u64::from(std::process::id()), 0.4);
     let store = LoggedCheckpointStore::open(faulty, folder.join("log.db"), lease.watch(), config)
         .await
