@@ -64,16 +64,18 @@ async fn a_session_stays_with_its_key_while_that_has_room() {
     assert_eq!(keys.iter().map(calls).sum::<usize>(), 21, "without room there the next key takes it at once");
 }
 
+/// A request of a tenant whose prompt begins so.
+type Begin = fn(&str, &str) -> CompletionRequest;
+
 #[tokio::test(start_paused = true)]
 async fn prompts_that_begin_alike_stay_with_one_key_and_those_of_another_tenant_need_not() {
-    let by_key = |tenant: &str, name: &str| ask(tenant).with_prompt_cache(PromptCache::new().with_key(name));
-    let by_breakpoint = |tenant: &str, rules: &str| {
+    let by_key: Begin = |tenant, name| ask(tenant).with_prompt_cache(PromptCache::new().with_key(name));
+    let by_breakpoint: Begin = |tenant, rules| {
         let mut request = ask(tenant);
         request.messages.insert(0, Message::system(rules).with_cache_breakpoint());
         request
     };
-    let ways: [&dyn Fn(&str, &str) -> CompletionRequest; 2] = [&by_key, &by_breakpoint];
-    for asked in ways {
+    for asked in [by_key, by_breakpoint] {
         let keys: Vec<_> = (0..8).map(|_| answering()).collect();
         let gateway = super::scene::over(keys.clone());
         for question in 0..20 {
