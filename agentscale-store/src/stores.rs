@@ -109,7 +109,7 @@ impl Stores {
     }
 
     /// The leases beside the checkpoints: `leases.db` in the folder of [`Stores::sqlite`], tables in the schema of
-    /// [`Stores::postgres`], opened when they are first asked for; those of [`Stores::in_memory`] are the process's.
+    /// `Stores::postgres`, opened when they are first asked for; those of [`Stores::in_memory`] are the process's.
     ///
     /// # Errors
     /// `unsupported` for stores around one of the host's own; those of [`SqliteLeaseStore::open`] and
