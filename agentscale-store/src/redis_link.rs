@@ -91,3 +91,14 @@ pub(crate) fn check(holds: bool, operation: &'static str, field: &'static str) -
 fn invalid(operation: &'static str, field: &'static str) -> Error {
     Error::new(ErrorKind::InvalidInput, operation).with_context("field", field)
 }
+
+/// The first bytes of the hash of all parts, one behind the other.
+pub(crate) fn checksum<const BYTES: usize>(parts: &[&[u8]]) -> [u8; BYTES] {
+    let mut hasher = blake3::Hasher::new();
+    parts.iter().for_each(|part| {
+        hasher.update(part);
+    });
+    let mut checksum = [0; BYTES];
+    hasher.finalize_xof().fill(&mut checksum);
+    checksum
+}

@@ -10,8 +10,8 @@ use agentscale_store::{SqliteCheckpointConfig, SqliteCheckpointStore};
 
 use crate::scene::{Owner, open_with, thread};
 
-const DISK: &str = "AGENTSCALE_TEST_SMALL_DISK";
-const HELD: &str = "held on the small disk";
+pub(crate) const DISK: &str = "AGENTSCALE_TEST_SMALL_DISK";
+pub(crate) const HELD: &str = "held on the small disk";
 const MOUNT: &str = "mount -t tmpfs -o size=2m tmpfs \"$0\"";
 const KEYS: [&str; 3] = ["alice", "bob", "carol"];
 
@@ -32,14 +32,19 @@ fn a_full_disk_refuses_commits_takes_nothing_acknowledged_and_is_written_again_o
             "neither `unshare -rm` nor `unshare -m` lets this user mount a small tmpfs; see CONTRIBUTING.md"
         )
     });
+    assert_child_holds(options, MOUNT, folder.path(), "small_disk::child_on_a_small_disk");
+}
+
+/// Runs a test of this binary where `mount` has made a small disk of the folder, and sees that it came to its end.
+pub(crate) fn assert_child_holds(options: &str, mount: &str, folder: &Path, test: &str) {
     let output = Command::new("unshare")
-        .args([options, "sh", "-c", format!("{MOUNT} && exec \"$@\"").as_str()])
-        .arg(folder.path())
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "small_disk::child_on_a_small_disk", "--nocapture"])
-        .env(DISK, folder.path())
+        .args([options, "sh", "-c", format!("{mount} && exec \"$@\"").as_str()])
+        .arg(folder)
+        .arg(std::env::current_exe().expect("this binary has a path"))
+        .args(["--exact", test, "--nocapture"])
+        .env(DISK, folder)
         .output()
-        .unwrap();
+        .expect("unshare runs");
     let printed = String::from_utf8_lossy(&output.stdout);
     let failed = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && printed.contains(HELD), "{printed}{failed}");

@@ -9,6 +9,7 @@ use redis::Value;
 use super::scripts::hex;
 use crate::cache::shared::{Looked, Refused, Shared, Versions};
 use crate::cache::tag::TagId;
+use crate::redis_link;
 
 const FORMAT: u8 = b'1';
 const TAG: usize = 64 + 20;
@@ -70,12 +71,8 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 fn checksum(name: &str, head: &[u8], value: &[u8]) -> [u8; CHECKSUM] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(name.len() as u64).to_be_bytes()).update(name.as_bytes());
-    hasher.update(head).update(value);
-    let mut checksum = [0; CHECKSUM];
-    hasher.finalize_xof().fill(&mut checksum);
-    checksum
+    let length = (name.len() as u64).to_be_bytes();
+    redis_link::checksum(&[&length, name.as_bytes(), head, value])
 }
 
 #[cfg(test)]

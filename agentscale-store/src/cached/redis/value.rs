@@ -6,6 +6,7 @@ use bytes::Bytes;
 use crate::cached::states::StateKey;
 use crate::checkpoint::codec;
 use crate::delta;
+use crate::redis_link;
 
 const FORMAT: u8 = 1;
 const CHECKSUM: usize = 16;
@@ -44,11 +45,7 @@ pub(super) fn decode(name: &str, value: &[u8]) -> Option<Vec<Field>> {
 }
 
 fn checksum(name: &str, state: &[u8]) -> [u8; CHECKSUM] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(name.as_bytes()).update(state);
-    let mut checksum = [0; CHECKSUM];
-    hasher.finalize_xof().fill(&mut checksum);
-    checksum
+    redis_link::checksum(&[name.as_bytes(), state])
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use agentscale_core::testkit::TestServer;
@@ -11,10 +10,9 @@ use agentscale_store::{PostgresCheckpointConfig, PostgresCheckpointStore};
 use super::fleet::Fleet;
 use super::server::{OwnServer, is_root, programs};
 use crate::postgres::clock;
+use crate::small_disk::{DISK, HELD, assert_child_holds};
 
-const DISK: &str = "AGENTSCALE_TEST_DISK_OF_SERVER";
-const HELD: &str = "held on the small disk";
-const MOUNT: &str = "mount -t tmpfs -o size=96m,mode=755 tmpfs \"$0\" && exec \"$@\"";
+const MOUNT: &str = "mount -t tmpfs -o size=96m,mode=755 tmpfs \"$0\"";
 
 /// `AGENTSCALE_WITHOUT_MOUNTS` leaves it out. A user who is not root can mount, and then is the root as whom PostgreSQL does
 /// not run.
@@ -30,17 +28,8 @@ fn a_server_whose_disk_is_full_refuses_commits_and_takes_them_again_once_there_i
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new("unshare")
-        .args(["-m", "sh", "-c", MOUNT])
-        .arg(folder.path())
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "torture::disk::child_with_a_server_on_a_small_disk", "--nocapture"])
-        .env(DISK, folder.path())
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let failed = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && printed.contains(HELD), "{printed}{failed}");
+    let child = "torture::disk::child_with_a_server_on_a_small_disk";
+    assert_child_holds("-m", MOUNT, folder.path(), child);
 }
 
 /// Not a test of its own: what the child process runs.
