@@ -28,7 +28,7 @@ struct Round {
     /// By the connections that write, with how many commits shared a statement.
     direct: [(f64, f64); 3],
     /// As by hand: nothing is pruned.
-    unpruned: f64,
+    unpruned: [f64; 3],
     pooled: f64,
 }
 
@@ -59,9 +59,14 @@ pub(crate) async fn run(seconds: Duration, rounds: usize) -> Result<(), Failure>
         let name = format!("store, {writers} writers");
         println!("{name:<40}{:>12.0}/s{ratio:>8.2}{together:>8.1} a statement", median(&|r| r.direct[at].0));
     }
-    let ratio = median(&|r| r.unpruned / best(r));
-    let name = "store, 2 writers, nothing pruned";
-    println!("{name:<40}{:>12.0}/s{ratio:>8.2}  asked >= 5000/s, ratio >= 0.8", median(&|r| r.unpruned));
+    for (at, writers) in WRITERS.into_iter().enumerate() {
+        let ratio = median(&|r| r.unpruned[at] / best(r));
+        let name = format!("store, {writers} writers, nothing pruned");
+        println!(
+            "{name:<40}{:>12.0}/s{ratio:>8.2}  asked >= 5000/s, ratio >= 0.8",
+            median(&|r| r.unpruned[at])
+        );
+    }
     println!("{:<40}{:>12.1}", "round trips of a lone commit", trips(&url).await?);
     if let Some(pooled) = pooled {
         println!("{:<40}{:>12.0}/s", "store behind PgBouncer", median(&|r| r.pooled));
@@ -92,10 +97,13 @@ async fn round(url: &str, pooled: Option<&str>, time: Duration) -> Result<Round,
         *measured = commits(url, config, time).await?;
         drop_schema(url, &schema).await?;
     }
-    let mut config = in_schema(&schema);
-    config.retention = None;
-    (round.unpruned, _) = commits(url, config, time).await?;
-    drop_schema(url, &schema).await?;
+    for (measured, writers) in round.unpruned.iter_mut().zip(WRITERS) {
+        let mut config = in_schema(&schema);
+        config.writers = writers;
+        config.retention = None;
+        (*measured, _) = commits(url, config, time).await?;
+        drop_schema(url, &schema).await?;
+    }
     if let Some(pooled) = pooled {
         (round.pooled, _) = commits(pooled, in_schema(&schema), time).await?;
         drop_schema(url, &schema).await?;
