@@ -104,6 +104,12 @@ names! {
     LeaseHolder: "lease holder";
     /// What a lease is held for, as whoever is refused shall read it, such as `release 1.4.2`.
     LeaseNote: "lease note";
+    /// A queue of jobs.
+    QueueName: "queue name";
+    /// Says what a job is about, and with it which handler runs it.
+    JobKind: "job kind";
+    /// What is the same in two jobs of which one is enough.
+    UniqueKey: "unique key";
     /// Chosen by a caller so that a repeated request has its effect once.
     IdempotencyKey: "idempotency key";
 }

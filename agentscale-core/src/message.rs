@@ -57,6 +57,28 @@ pub enum Priority {
     Evaluation,
 }
 
+impl Priority {
+    /// All, most urgent first.
+    pub const ALL: [Self; 6] = [
+        Self::Incident,
+        Self::Supervised,
+        Self::Conversation,
+        Self::Scheduled,
+        Self::Consolidation,
+        Self::Evaluation,
+    ];
+
+    /// Its place in [`ALL`](Self::ALL), as stores keep it.
+    pub fn rank(self) -> u8 {
+        self as u8
+    }
+
+    /// What has this place.
+    pub fn from_rank(rank: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(rank)).copied()
+    }
+}
+
 /// An agent within a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
 pub struct Address {
