@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod checkpoint;
+pub mod jobs;
 pub mod knowledge;
 pub mod lease;
 pub mod llm;
