@@ -6,5 +6,6 @@ pub mod jobs;
 pub mod knowledge;
 pub mod lease;
 pub mod llm;
+pub mod runs;
 pub mod secrets;
 pub mod transport;

@@ -110,6 +110,8 @@ names! {
     JobKind: "job kind";
     /// What is the same in two jobs of which one is enough.
     UniqueKey: "unique key";
+    /// What sort of event of a run it is, such as `text`.
+    EventName: "event name";
     /// Chosen by a caller so that a repeated request has its effect once.
     IdempotencyKey: "idempotency key";
 }

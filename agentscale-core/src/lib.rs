@@ -49,6 +49,7 @@ pub mod llm;
 mod message;
 pub mod metrics;
 pub mod observe;
+pub mod runs;
 pub mod secrets;
 pub mod service;
 mod stamp;
@@ -71,6 +72,7 @@ pub use message::{
     MessageKind, Priority, TraceContext,
 };
 pub use observe::Observer;
+pub use runs::RunStreams;
 pub use secrets::SecretSource;
 pub use stamp::{HybridClock, Stamp};
 pub use time::Clock;

@@ -4,6 +4,7 @@ mod envelope;
 mod invariants;
 mod layers;
 mod metrics;
+mod runs;
 mod scripted_provider;
 mod secrets;
 mod service;
