@@ -64,6 +64,8 @@
 //! [`sqlite`] holds what other crates build their own files of SQLite on, `postgres` (feature `postgres`) the same for
 //! PostgreSQL: a pool that is safe behind PgBouncer, migrations, kinds of errors.
 
+#[cfg(feature = "postgres")]
+pub mod archive;
 #[cfg(feature = "cache")]
 pub mod cache;
 #[cfg(feature = "cache")]
@@ -78,6 +80,8 @@ mod lease;
 mod logged;
 mod memory;
 pub mod merge;
+#[cfg(feature = "postgres")]
+mod month;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]

@@ -12,6 +12,7 @@ pub(crate) mod lease;
 mod link;
 mod migrate;
 mod outage;
+mod partitions;
 mod pool;
 mod slow;
 mod statement;
@@ -20,5 +21,8 @@ pub use config::{PoolConfig, Pooling, PostgresConfig};
 pub use error::map_error;
 pub use link::Link;
 pub use migrate::Component;
+pub use partitions::{
+    MonthlyTable, Partition, PartitionUnit, PartitionWork, Partitions, RetiredPartition, Retirement,
+};
 pub use pool::Postgres;
 pub use statement::{Bound, Statement};

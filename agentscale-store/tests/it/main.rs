@@ -15,6 +15,8 @@ mod files;
 mod leases;
 mod logged;
 #[cfg(feature = "postgres")]
+mod partitions;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod processes;
 #[cfg(feature = "redis")]
