@@ -50,7 +50,11 @@ impl LedgerCapabilities {
 ///
 /// The grants of a holder last as long as its lease, which each exchange renews. The rest of the grants of a holder that was
 /// not heard of is **forfeited**: it counts as spent, for nobody knows whether it was. So a crash costs what was set aside and a budget is never
-/// overspent, whatever clocks do. Who leaves in order gives the rest back.
+/// overspent, whatever clocks do. Who leaves in order gives the rest back. So does whoever knows what a dead holder spent, from a
+/// journal that it kept: with its epoch and a higher sequence number it settles and leaves in its stead, while the lease lasts.
+///
+/// Requests say what time it is. A ledger in this process or on this machine goes by that; one on a server goes by the server's clock,
+/// so that no caller whose clock is wrong ends the leases of others.
 ///
 /// A limit is no part of the ledger: each exchange names it, and nothing is granted that would bring what is spent and set
 /// aside above it.
@@ -60,8 +64,9 @@ impl LedgerCapabilities {
 /// nothing: the holder joins anew, counts from zero, and brings the usage that it could not record with its next exchange.
 ///
 /// # For implementors
-/// Each operation is atomic and durable before it is answered. [`Balance`] has the arithmetic. A holder whose lease has ended by the
-/// `now` of any operation that writes is dissolved before that operation has its effect. The promises are the named tests of the conformance suite
+/// Each operation is atomic and durable before it is answered. [`Balance`] has the arithmetic; a sum that does not fit in 63 bits stays
+/// at the largest, so that it stops its own budget and no other. A holder whose lease has ended by the time of an operation is
+/// dissolved for it: what it held counts as spent, and it is fenced. The promises are the named tests of the conformance suite
 /// (feature `conformance`).
 ///
 /// # Cancel safety
@@ -89,7 +94,7 @@ pub trait BudgetLedger: Debug + Send + Sync + 'static {
     /// `fenced` for a holder that is none, or not any more.
     async fn leave(&self, request: LeaveRequest) -> Result<()>;
 
-    /// What is spent and set aside of each of these budgets, in their order; zero for one that was never named.
+    /// What is spent and set aside of each of these budgets, in their order; zero for one that was never named. `now` is as in requests.
     async fn balances(&self, budgets: &[BudgetId], now: u64) -> Result<Vec<Balance>>;
 
     /// What one account has used, by day and model.

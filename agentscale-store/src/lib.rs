@@ -48,7 +48,7 @@
 //! ([`LeaseStore`](agentscale_core::LeaseStore)): one holder at a time of whatever they are named for.
 //!
 //! [`SqliteBudgetLedger`] keeps budgets and usage ([`BudgetLedger`](agentscale_core::BudgetLedger)) for the processes of
-//! one machine.
+//! one machine, `PostgresBudgetLedger` (feature `postgres`) for any number of instances.
 //!
 //! [`merge`] joins records that are written in several places; `cache` (feature `cache`) holds what costs something to
 //! make, in memory and in Redis, until what it was made of changes.
@@ -66,6 +66,7 @@
 
 #[cfg(feature = "postgres")]
 pub mod archive;
+mod budget;
 #[cfg(feature = "cache")]
 pub mod cache;
 #[cfg(feature = "cache")]
@@ -102,6 +103,8 @@ pub use logged::{
     BlockedThread, LoggedCheckpointConfig, LoggedCheckpointStats, LoggedCheckpointStore, OrphanedTail,
 };
 pub use memory::InMemoryCheckpointStore;
+#[cfg(feature = "postgres")]
+pub use postgres::budget::PostgresBudgetLedger;
 #[cfg(feature = "postgres")]
 pub use postgres::checkpoint::{PostgresCheckpointConfig, PostgresCheckpointStore};
 #[cfg(feature = "postgres")]

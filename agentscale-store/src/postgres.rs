@@ -4,6 +4,7 @@
 //! behind a process that stops. Behind a pooler in transaction mode the same statement runs unprepared within a
 //! transaction of its own, as only that keeps it on one connection of the server; nothing is kept in a session.
 
+pub(crate) mod budget;
 pub(crate) mod checkpoint;
 mod config;
 mod connect;

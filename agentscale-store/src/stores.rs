@@ -1,17 +1,19 @@
+mod budgets;
 mod leases;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use agentscale_core::checkpoint::StoreSet;
-use agentscale_core::{CheckpointStore, Error, ErrorKind, LeaseStore, Result};
+use agentscale_core::{BudgetLedger, CheckpointStore, Error, ErrorKind, LeaseStore, Result};
 use tokio::sync::OnceCell;
 
 use crate::{
     InMemoryCheckpointStore, InMemoryLeaseStore, SqliteBudgetLedger, SqliteCheckpointStore, SqliteLeaseStore,
 };
 #[cfg(feature = "postgres")]
-use crate::{PostgresCheckpointStore, PostgresLeaseStore};
+use crate::{PostgresBudgetLedger, PostgresCheckpointStore, PostgresLeaseStore};
+use budgets::Budgets;
 use leases::Leases;
 
 /// The durable stores of one runtime.
@@ -22,7 +24,7 @@ pub struct Stores {
     #[cfg(feature = "postgres")]
     postgres: Option<PostgresCheckpointStore>,
     folder: Option<PathBuf>,
-    budgets: Arc<OnceCell<SqliteBudgetLedger>>,
+    budgets: Arc<OnceCell<Budgets>>,
     leases: Arc<OnceCell<Leases>>,
 }
 
@@ -94,18 +96,27 @@ impl Stores {
         self.postgres.as_ref()
     }
 
-    /// The budgets of [`Stores::sqlite`]: `budgets.db`, opened when it is first asked for.
+    /// The budgets beside the checkpoints: `budgets.db` in the folder of [`Stores::sqlite`], tables in the schema of
+    /// `Stores::postgres`, opened when they are first asked for.
     ///
     /// # Errors
-    /// `unsupported` for stores without a folder; those of [`SqliteBudgetLedger::open`].
-    pub async fn budgets(&self) -> Result<SqliteBudgetLedger> {
+    /// `unsupported` for stores in memory or around one of the host's own; those of [`SqliteBudgetLedger::open`] and
+    /// `PostgresBudgetLedger::on`.
+    pub async fn budgets(&self) -> Result<Arc<dyn BudgetLedger>> {
+        self.budgets.get_or_try_init(|| self.open_budgets()).await.map(Budgets::ledger)
+    }
+
+    async fn open_budgets(&self) -> Result<Budgets> {
+        #[cfg(feature = "postgres")]
+        if let Some(store) = &self.postgres {
+            return PostgresBudgetLedger::on(store.postgres().clone()).await.map(Budgets::Postgres);
+        }
         let Some(folder) = &self.folder else {
             return Err(
                 Error::new(ErrorKind::Unsupported, "open budgets").with_context("reason", "no folder")
             );
         };
-        let open = || SqliteBudgetLedger::open(folder.join("budgets.db"));
-        self.budgets.get_or_try_init(open).await.cloned()
+        SqliteBudgetLedger::open(folder.join("budgets.db")).await.map(Budgets::Sqlite)
     }
 
     /// The leases beside the checkpoints: `leases.db` in the folder of [`Stores::sqlite`], tables in the schema of
@@ -139,7 +150,7 @@ impl Stores {
             store.close().await?;
         }
         let budgets = match self.budgets.get() {
-            Some(ledger) => ledger.close().await,
+            Some(budgets) => budgets.close().await,
             None => Ok(()),
         };
         let leases = match self.leases.get() {

@@ -8,7 +8,7 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct JoinRequest {
-    /// The time: microseconds since the Unix epoch.
+    /// The time: microseconds since the Unix epoch. A ledger with a clock of its own does not look at it.
     pub now: u64,
     /// How long its grants last from `now` unless an exchange renews them.
     pub lease: Duration,
@@ -44,7 +44,7 @@ pub struct Exchange {
     pub epoch: Epoch,
     /// Grows with each exchange of a holder; the same when one is repeated.
     pub sequence: u64,
-    /// The time: microseconds since the Unix epoch.
+    /// The time: microseconds since the Unix epoch. A ledger with a clock of its own does not look at it.
     pub now: u64,
     /// How long the grants of the holder last from `now`.
     pub lease: Duration,
@@ -94,7 +94,7 @@ pub struct Grant {
 pub struct LeaveRequest {
     /// Who leaves.
     pub epoch: Epoch,
-    /// The time: microseconds since the Unix epoch.
+    /// The time: microseconds since the Unix epoch. A ledger with a clock of its own does not look at it.
     pub now: u64,
 }
 
@@ -157,6 +157,13 @@ impl Exchanged {
     /// An answer.
     pub fn new(grants: Vec<Grant>) -> Self {
         Self { grants }
+    }
+}
+
+impl Grant {
+    /// What a holder has, and what is left for all.
+    pub fn new(granted: Amount, left: Amount) -> Self {
+        Self { granted, left }
     }
 }
 

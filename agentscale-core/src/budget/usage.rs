@@ -63,19 +63,20 @@ pub struct UsageCounts {
 }
 
 impl UsageCounts {
-    /// Adds others, each to its own.
+    /// Adds others, each to its own; what does not fit stays at the largest.
     pub fn add(&mut self, other: &Self) {
-        self.calls += other.calls;
-        self.input_tokens += other.input_tokens;
-        self.cached_input_tokens += other.cached_input_tokens;
-        self.cache_write_input_tokens += other.cache_write_input_tokens;
-        self.output_tokens += other.output_tokens;
-        self.reasoning_tokens += other.reasoning_tokens;
+        self.calls = self.calls.saturating_add(other.calls);
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.cached_input_tokens = self.cached_input_tokens.saturating_add(other.cached_input_tokens);
+        self.cache_write_input_tokens =
+            self.cache_write_input_tokens.saturating_add(other.cache_write_input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+        self.reasoning_tokens = self.reasoning_tokens.saturating_add(other.reasoning_tokens);
         self.cost = self.cost.saturating_add(other.cost);
-        self.cut_calls += other.cut_calls;
-        self.cut_tokens += other.cut_tokens;
+        self.cut_calls = self.cut_calls.saturating_add(other.cut_calls);
+        self.cut_tokens = self.cut_tokens.saturating_add(other.cut_tokens);
         self.cut_cost = self.cut_cost.saturating_add(other.cut_cost);
-        self.unpriced_calls += other.unpriced_calls;
+        self.unpriced_calls = self.unpriced_calls.saturating_add(other.unpriced_calls);
     }
 
     /// Whether nothing was counted.

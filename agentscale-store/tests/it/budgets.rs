@@ -1,6 +1,9 @@
-//! Budgets in a file of SQLite.
+//! Budgets in a file of SQLite and in PostgreSQL.
 
 mod crashes;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod reservations;
 
 use std::sync::Arc;
 

@@ -60,3 +60,20 @@ pub async fn a_line_that_makes_no_sense_is_refused_with_all_others(harness: &dyn
     assert_eq!(balance(&ledger, &daily("acme"), NOON).await, balance_of(0, 0, 0));
     assert_eq!(spender.exchange(good).await.granted, tokens(10));
 }
+
+/// A sum that does not fit in 63 bits stays at the largest: its budget is spent, and others go on.
+pub async fn a_sum_that_does_not_fit_stops_its_own_budget_alone(harness: &dyn BudgetLedgerHarness) {
+    const MOST: u64 = i64::MAX.cast_unsigned();
+    let ledger = ledger(harness).await;
+    let (mut one, mut other) = (Spender::join(&ledger).await, Spender::join(&ledger).await);
+    for spender in [&mut one, &mut other] {
+        let lines = vec![line(&daily("huge"), MOST, MOST - 7, 0, 0), line(&daily("acme"), 100, 10, 20, 20)];
+        let grants = spender.try_exchange(lines).await.expect("the ledger exchanges");
+        assert_eq!(grants[1].granted, tokens(20));
+    }
+    let found = balance(&ledger, &daily("huge"), NOON).await;
+    assert!(found.spent.tokens >= MOST, "{found:?}");
+    let grant = one.exchange(line(&daily("huge"), MOST, MOST - 7, MOST, MOST)).await;
+    assert_eq!((grant.granted.tokens, grant.left.tokens), (MOST - 7, 0));
+    assert_eq!(balance(&ledger, &daily("acme"), NOON).await, balance_of(20, 20, 0));
+}

@@ -1,6 +1,7 @@
 //! Holders: who may spend, and until when.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::BudgetLedgerHarness;
@@ -47,13 +48,31 @@ pub async fn who_leaves_gives_back_what_is_left(harness: &dyn BudgetLedgerHarnes
     assert_eq!(other.exchange(line(&daily("acme"), 100, 0, 60, 60)).await.granted, tokens(60));
 }
 
+/// Who knows what a dead holder spent settles for it and gives back the rest, by its epoch and while its lease lasts.
+pub async fn who_knows_what_a_dead_holder_spent_gives_back_the_rest(harness: &dyn BudgetLedgerHarness) {
+    let ledger = ledger(harness).await;
+    let mut dead = Spender::join(&ledger).await;
+    dead.exchange(line(&daily("acme"), 100, 0, 70, 70)).await;
+    harness.pass(LEASE - SECOND).await;
+    let now = later(LEASE - SECOND);
+    // It had sent exchanges that nobody else knows of.
+    let mut heir = Spender { ledger: Arc::clone(&ledger), epoch: dead.epoch, sequence: 1_000, now };
+    heir.exchange(line(&daily("acme"), 100, 20, 20, 20)).await;
+    heir.leave().await.expect("the holder leaves");
+    assert_eq!(balance(&ledger, &daily("acme"), now).await, balance_of(20, 0, 0));
+    let refused = dead.try_exchange(vec![line(&daily("acme"), 100, 30, 70, 70)]).await;
+    assert_eq!(refused.expect_err("it is refused").kind(), ErrorKind::Fenced);
+}
+
 /// What was set aside for a holder that is not heard of within its lease counts as spent, from the next operation on.
 pub async fn who_is_not_heard_of_forfeits_what_it_held(harness: &dyn BudgetLedgerHarness) {
     let ledger = ledger(harness).await;
     let mut lost = Spender::join(&ledger).await;
     lost.exchange(line(&daily("acme"), 100, 20, 70, 70)).await;
+    harness.pass(LEASE - SECOND).await;
     let mut other = Spender::join_at(&ledger, later(LEASE - SECOND)).await;
     assert_eq!(balance(&ledger, &daily("acme"), other.now).await, balance_of(20, 50, 0), "its lease lasts");
+    harness.pass(SECOND).await;
     other.now = later(LEASE);
     let grant = other.exchange(line(&daily("acme"), 100, 0, 100, 100)).await;
     assert_eq!(grant.granted, tokens(30));
@@ -66,6 +85,7 @@ pub async fn an_exchange_renews_the_lease(harness: &dyn BudgetLedgerHarness) {
     let mut spender = Spender::join(&ledger).await;
     spender.exchange(line(&daily("acme"), 100, 0, 70, 70)).await;
     for seconds in [10, 20, 30, 40] {
+        harness.pass(SECOND * 10).await;
         spender.now = later(SECOND * seconds);
         spender.try_exchange(Vec::new()).await.expect("the lease was renewed");
     }
@@ -78,6 +98,7 @@ pub async fn a_late_settlement_is_fenced_and_changes_nothing(harness: &dyn Budge
     let ledger = ledger(harness).await;
     let mut frozen = Spender::join(&ledger).await;
     frozen.exchange(line(&daily("acme"), 100, 0, 70, 70)).await;
+    harness.pass(LEASE).await;
     frozen.now = later(LEASE);
     // Nobody else has come by meanwhile.
     let refused = frozen.try_exchange(vec![line(&daily("acme"), 100, 65, 100, 100)]).await;

@@ -9,8 +9,8 @@ use crate::budget::{
 use crate::checkpoint::Epoch;
 use crate::{Account, BudgetLedger, Result, Tenant};
 
-/// 2026-11-21T12:00:00Z.
-pub(super) const NOON: u64 = 1_795_262_400_000_000;
+/// 2099-11-21T12:00:00Z: no ledger forgets its budgets yet, whatever its own clock says.
+pub(super) const NOON: u64 = 4_098_945_600_000_000;
 pub(super) const LEASE: Duration = Duration::from_secs(15);
 
 pub(super) async fn ledger(harness: &dyn BudgetLedgerHarness) -> Arc<dyn BudgetLedger> {

@@ -25,8 +25,8 @@ fn record(of: Option<(&str, Option<&str>)>, model: &str, day: Day, calls: u64) -
     UsageRecord::new(owner.map(tenant), payer.flatten().map(account), model, day).with_counts(counts(calls))
 }
 
-const TODAY: Day = Day(20_778);
-const YESTERDAY: Day = Day(20_777);
+const TODAY: Day = Day(47_441);
+const YESTERDAY: Day = Day(47_440);
 
 async fn record_all(spender: &mut Spender, records: Vec<UsageRecord>) {
     let exchange = spender.next(Vec::new()).with_usage(records);
@@ -104,4 +104,22 @@ pub async fn records_come_by_pages(harness: &dyn BudgetLedgerHarness) {
         found.extend(page);
     }
     assert_eq!(found, all);
+}
+
+/// A count that does not fit stays at the largest, which has 63 bits at the least.
+pub async fn a_count_that_does_not_fit_stays_at_the_largest(harness: &dyn BudgetLedgerHarness) {
+    const MOST: u64 = i64::MAX.cast_unsigned();
+    let ledger = ledger(harness).await;
+    let mut spender = Spender::join(&ledger).await;
+    let mut huge = counts(1);
+    huge.input_tokens = MOST - 7;
+    let of = |counts| {
+        UsageRecord::new(Some(tenant("acme")), Some(account("alice")), "large", TODAY).with_counts(counts)
+    };
+    record_all(&mut spender, vec![of(huge), of(counts(1))]).await;
+    record_all(&mut spender, vec![of(huge)]).await;
+    let query = UsageQuery::of_account(tenant("acme"), account("alice"));
+    let found = ledger.usage(query).await.expect("the ledger is read");
+    assert!(found[0].counts.input_tokens >= MOST, "{found:?}");
+    assert_eq!(found[0].counts.calls, 3);
 }

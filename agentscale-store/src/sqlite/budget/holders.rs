@@ -1,8 +1,9 @@
+use agentscale_core::Result;
 use agentscale_core::budget::{Exchange, Holder, JoinRequest};
 use agentscale_core::checkpoint::Epoch;
-use agentscale_core::{Error, ErrorKind, Result};
 use sqlx::{Row, SqliteConnection};
 
+use crate::budget::{fenced, older, signed};
 use crate::sqlite::map_error;
 
 /// Dissolves holders whose lease has ended: what was set aside for them counts as spent.
@@ -17,8 +18,10 @@ pub(super) async fn expire(connection: &mut SqliteConnection, now: u64) -> Resul
         return Ok(());
     }
     for statement in [
-        "UPDATE budgets SET spent_tokens = spent_tokens + g.tokens, spent_nanos = spent_nanos + g.nanos, \
-           forfeited_tokens = forfeited_tokens + g.tokens, forfeited_nanos = forfeited_nanos + g.nanos, \
+        "UPDATE budgets SET spent_tokens = min(spent_tokens + g.tokens, 9223372036854775807), \
+           spent_nanos = min(spent_nanos + g.nanos, 9223372036854775807), \
+           forfeited_tokens = min(forfeited_tokens + g.tokens, 9223372036854775807), \
+           forfeited_nanos = min(forfeited_nanos + g.nanos, 9223372036854775807), \
            reserved_tokens = max(reserved_tokens - g.tokens, 0), reserved_nanos = max(reserved_nanos - g.nanos, 0) \
          FROM (SELECT budget, sum(granted_tokens - spent_tokens) AS tokens, sum(granted_nanos - spent_nanos) AS nanos \
                FROM grants WHERE holder IN (SELECT counter FROM holders WHERE expires <= ?1) GROUP BY budget) g \
@@ -61,9 +64,7 @@ pub(super) async fn enter(connection: &mut SqliteConnection, exchange: &Exchange
             .map_err(failed())?;
     let Some(last) = last.map(i64::cast_unsigned) else { return Ok(Err(fenced("exchange with ledger"))) };
     if exchange.sequence < last {
-        return Ok(Err(Error::new(ErrorKind::Conflict, "exchange with ledger")
-            .with_context("sequence", exchange.sequence)
-            .with_context("last", last)));
+        return Ok(Err(older(exchange.sequence, last)));
     }
     sqlx::query("UPDATE holders SET sequence = ?2, expires = ?3 WHERE counter = ?1")
         .bind(exchange.epoch.counter.cast_signed())
@@ -96,13 +97,4 @@ pub(super) async fn leave(connection: &mut SqliteConnection, epoch: Epoch) -> Re
         sqlx::query(statement).bind(holder).execute(&mut *connection).await.map_err(failed())?;
     }
     Ok(Ok(()))
-}
-
-fn fenced(operation: &'static str) -> Error {
-    Error::new(ErrorKind::Fenced, operation).with_context("reason", "no holder of the ledger")
-}
-
-/// Integers of SQLite have 63 bits; what is more stays at the largest.
-pub(super) fn signed(amount: u64) -> i64 {
-    i64::try_from(amount).unwrap_or(i64::MAX)
 }

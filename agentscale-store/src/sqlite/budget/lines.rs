@@ -3,7 +3,7 @@ use agentscale_core::{Error, ErrorKind, Result};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::holders::signed;
+use crate::budget::{names, signed, unreadable};
 use crate::sqlite::{Insert, Rows, map_error};
 
 /// Budgets that are forgotten at once, at most.
@@ -142,18 +142,4 @@ fn decode(row: &SqliteRow, operation: &'static str) -> Result<Found> {
     let balance = Balance { spent: amount(2)?, reserved: amount(4)?, forfeited: amount(6)? };
     let held = Held { granted: amount(8)?, spent: amount(10)? };
     Ok(Found { id: Some(number(1)?.cast_signed()), balance, held })
-}
-
-/// The names that budgets have in their table.
-fn names<'a>(budgets: impl IntoIterator<Item = &'a BudgetId>) -> Result<Vec<String>> {
-    let name = |id: &BudgetId| {
-        let scope = &id.scope;
-        let parts = (&scope.tenant, &scope.account, &scope.model, id.period.as_str(), id.start);
-        serde_json::to_string(&parts).map_err(|error| unreadable(error, "name budget"))
-    };
-    budgets.into_iter().map(name).collect()
-}
-
-fn unreadable(error: serde_json::Error, operation: &'static str) -> Error {
-    Error::new(ErrorKind::Internal, operation).with_source(error)
 }

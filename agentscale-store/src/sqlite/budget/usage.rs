@@ -1,24 +1,27 @@
-use agentscale_core::budget::{Day, Money, UsageCounts, UsageQuery, UsageRecord};
+use agentscale_core::budget::{Day, UsageQuery, UsageRecord};
 use agentscale_core::{Account, Error, ErrorKind, Result, Tenant};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
-use super::holders::signed;
+use crate::budget::{COUNTS, counts, from_counts, signed};
 use crate::sqlite::{Insert, Rows, map_error};
-
-const COUNTS: usize = 11;
 
 static USAGE: Insert = Insert::new(
     "INSERT INTO usage (tenant, account, day, model, calls, input_tokens, cached_input_tokens, \
      cache_write_input_tokens, output_tokens, reasoning_tokens, cost, cut_calls, cut_tokens, cut_cost, unpriced_calls)",
     4 + COUNTS,
-    "ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, input_tokens = input_tokens + excluded.input_tokens, \
-     cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens, \
-     cache_write_input_tokens = cache_write_input_tokens + excluded.cache_write_input_tokens, \
-     output_tokens = output_tokens + excluded.output_tokens, \
-     reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens, cost = cost + excluded.cost, \
-     cut_calls = cut_calls + excluded.cut_calls, cut_tokens = cut_tokens + excluded.cut_tokens, \
-     cut_cost = cut_cost + excluded.cut_cost, unpriced_calls = unpriced_calls + excluded.unpriced_calls",
+    // A sum of two integers that is none of SQLite's is a real number, above the largest integer.
+    "ON CONFLICT DO UPDATE SET calls = min(calls + excluded.calls, 9223372036854775807), \
+     input_tokens = min(input_tokens + excluded.input_tokens, 9223372036854775807), \
+     cached_input_tokens = min(cached_input_tokens + excluded.cached_input_tokens, 9223372036854775807), \
+     cache_write_input_tokens = min(cache_write_input_tokens + excluded.cache_write_input_tokens, 9223372036854775807), \
+     output_tokens = min(output_tokens + excluded.output_tokens, 9223372036854775807), \
+     reasoning_tokens = min(reasoning_tokens + excluded.reasoning_tokens, 9223372036854775807), \
+     cost = min(cost + excluded.cost, 9223372036854775807), \
+     cut_calls = min(cut_calls + excluded.cut_calls, 9223372036854775807), \
+     cut_tokens = min(cut_tokens + excluded.cut_tokens, 9223372036854775807), \
+     cut_cost = min(cut_cost + excluded.cut_cost, 9223372036854775807), \
+     unpriced_calls = min(unpriced_calls + excluded.unpriced_calls, 9223372036854775807)",
 );
 
 pub(super) async fn add(connection: &mut SqliteConnection, records: &[UsageRecord]) -> Result<()> {
@@ -67,49 +70,4 @@ fn decode(row: &SqliteRow, query: &UsageQuery, operation: &'static str) -> Resul
     let day = Day(row.try_get(0).map_err(failed())?);
     let record = UsageRecord::new(query.tenant().cloned(), query.account().cloned(), model, day);
     Ok(record.with_counts(from_counts(numbers)))
-}
-
-fn counts(counts: &UsageCounts) -> [u64; COUNTS] {
-    [
-        counts.calls,
-        counts.input_tokens,
-        counts.cached_input_tokens,
-        counts.cache_write_input_tokens,
-        counts.output_tokens,
-        counts.reasoning_tokens,
-        counts.cost.as_nanos(),
-        counts.cut_calls,
-        counts.cut_tokens,
-        counts.cut_cost.as_nanos(),
-        counts.unpriced_calls,
-    ]
-}
-
-fn from_counts(numbers: [u64; COUNTS]) -> UsageCounts {
-    let [
-        calls,
-        input,
-        cached,
-        cache_write,
-        output,
-        reasoning,
-        cost,
-        cut_calls,
-        cut_tokens,
-        cut_cost,
-        unpriced,
-    ] = numbers;
-    let mut counts = UsageCounts::default();
-    counts.calls = calls;
-    counts.input_tokens = input;
-    counts.cached_input_tokens = cached;
-    counts.cache_write_input_tokens = cache_write;
-    counts.output_tokens = output;
-    counts.reasoning_tokens = reasoning;
-    counts.cost = Money::from_nanos(cost);
-    counts.cut_calls = cut_calls;
-    counts.cut_tokens = cut_tokens;
-    counts.cut_cost = Money::from_nanos(cut_cost);
-    counts.unpriced_calls = unpriced;
-    counts
 }
