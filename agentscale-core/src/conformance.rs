@@ -7,5 +7,6 @@ pub mod knowledge;
 pub mod lease;
 pub mod llm;
 pub mod runs;
+pub mod schedule;
 pub mod secrets;
 pub mod transport;

@@ -112,6 +112,8 @@ names! {
     UniqueKey: "unique key";
     /// What sort of event of a run it is, such as `text`.
     EventName: "event name";
+    /// Names one schedule among those of its tenant.
+    ScheduleName: "schedule name";
     /// Chosen by a caller so that a repeated request has its effect once.
     IdempotencyKey: "idempotency key";
 }

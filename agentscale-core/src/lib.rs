@@ -50,6 +50,7 @@ mod message;
 pub mod metrics;
 pub mod observe;
 pub mod runs;
+pub mod schedule;
 pub mod secrets;
 pub mod service;
 mod stamp;
@@ -73,6 +74,7 @@ pub use message::{
 };
 pub use observe::Observer;
 pub use runs::RunStreams;
+pub use schedule::ScheduleStore;
 pub use secrets::SecretSource;
 pub use stamp::{HybridClock, Stamp};
 pub use time::Clock;
