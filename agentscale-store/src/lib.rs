@@ -108,6 +108,8 @@ pub use postgres::budget::PostgresBudgetLedger;
 #[cfg(feature = "postgres")]
 pub use postgres::checkpoint::{PostgresCheckpointConfig, PostgresCheckpointStore};
 #[cfg(feature = "postgres")]
+pub use postgres::jobs::{PostgresJobConfig, PostgresJobQueue};
+#[cfg(feature = "postgres")]
 pub use postgres::lease::PostgresLeaseStore;
 pub use sqlite::budget::SqliteBudgetLedger;
 pub use sqlite::checkpoint::{SqliteCheckpointConfig, SqliteCheckpointStore};

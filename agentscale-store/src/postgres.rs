@@ -9,6 +9,7 @@ pub(crate) mod checkpoint;
 mod config;
 mod connect;
 mod error;
+pub(crate) mod jobs;
 pub(crate) mod lease;
 mod link;
 mod migrate;

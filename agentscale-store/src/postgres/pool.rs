@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agentscale_core::{Error, ErrorKind, Result};
 use futures::FutureExt;
-use sqlx::postgres::{PgArguments, PgConnection, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgListener, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, Connection, PgPool};
 use tokio::time::{Instant, timeout};
 
@@ -163,6 +163,17 @@ impl Postgres {
     /// A connection of its own, for what writes all the time.
     pub fn link(&self) -> Link {
         Link::new(self.clone())
+    }
+
+    /// Hears what is notified on a channel, by a connection of the pool.
+    pub(super) async fn listen(&self, channel: &str) -> sqlx::Result<PgListener> {
+        let mut listener = PgListener::connect_with(&self.shared.pool).await?;
+        listener.listen(channel).await?;
+        Ok(listener)
+    }
+
+    pub(super) fn schema(&self) -> &str {
+        &self.shared.schema
     }
 
     /// What stands between here and the server.

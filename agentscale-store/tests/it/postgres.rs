@@ -3,6 +3,7 @@
 mod bad_input;
 mod conformance;
 mod faults;
+mod jobs;
 mod opening;
 mod outages;
 mod owners;
@@ -80,7 +81,7 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
 }
 
 /// As a pooler takes it.
-async fn connect(url: &str) -> sqlx::Result<PgConnection> {
+pub(crate) async fn connect(url: &str) -> sqlx::Result<PgConnection> {
     url.parse::<PgConnectOptions>()?.extra_float_digits(None).connect().await
 }
 

@@ -1,0 +1,1 @@
+SELECT pg_notify($1, queue) FROM unnest($2::text[]) queue

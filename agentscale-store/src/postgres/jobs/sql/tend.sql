@@ -1,0 +1,1 @@
+SELECT @.jobs_tend($1, $2)
