@@ -43,7 +43,7 @@
 //! | `store-cache` | `store::CachedCheckpointStore`, which holds states in memory, and `store::cache` for all else |
 //! | `store-encryption` | `store::EncryptedCheckpointStore`, which seals what agents keep |
 //! | `store-postgres` | `store::PostgresCheckpointStore`, shared by many instances |
-//! | `store-redis` | `store::RedisStates` and `store::cache::RedisCache`, a Redis behind both |
+//! | `store-redis` | `store::RedisStates` and `store::cache::RedisCache`, a Redis behind both; `store::RedisRunStreams` |
 //! | `full` | all of the above |
 
 pub use agentscale_core as core;

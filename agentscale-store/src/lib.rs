@@ -50,6 +50,9 @@
 //! [`SqliteBudgetLedger`] keeps budgets and usage ([`BudgetLedger`](agentscale_core::BudgetLedger)) for the processes of
 //! one machine, `PostgresBudgetLedger` (feature `postgres`) for any number of instances.
 //!
+//! `RedisRunStreams` (feature `redis`) keeps the events of runs ([`RunStreams`](agentscale_core::RunStreams)) where every
+//! process finds them, for a while.
+//!
 //! [`merge`] joins records that are written in several places; `cache` (feature `cache`) holds what costs something to
 //! make, in memory and in Redis, until what it was made of changes.
 //!
@@ -88,6 +91,8 @@ pub mod postgres;
 #[cfg(feature = "redis")]
 mod redis_link;
 mod retention;
+#[cfg(feature = "redis")]
+mod runs;
 pub mod sqlite;
 mod stores;
 
@@ -111,10 +116,16 @@ pub use postgres::checkpoint::{PostgresCheckpointConfig, PostgresCheckpointStore
 pub use postgres::jobs::{PostgresJobConfig, PostgresJobQueue};
 #[cfg(feature = "postgres")]
 pub use postgres::lease::PostgresLeaseStore;
+#[cfg(feature = "redis")]
+pub use runs::{RedisRunStreams, RedisRunStreamsConfig};
 pub use sqlite::budget::SqliteBudgetLedger;
 pub use sqlite::checkpoint::{SqliteCheckpointConfig, SqliteCheckpointStore};
 pub use sqlite::lease::SqliteLeaseStore;
 pub use stores::Stores;
+
+#[cfg(all(doctest, feature = "redis"))]
+#[doc = include_str!("../../docs/runs.md")]
+struct RunsChapter;
 
 #[doc = include_str!("../../docs/state.md")]
 #[cfg(doctest)]

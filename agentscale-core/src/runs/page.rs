@@ -2,7 +2,6 @@ use super::{EventId, RunEvent};
 
 /// What a reader gets next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum RunItem {
     /// An event.
     Event(RunEvent),

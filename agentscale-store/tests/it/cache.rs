@@ -11,8 +11,6 @@ mod lost;
 mod nodes;
 mod one_process;
 #[cfg(feature = "redis")]
-mod own_redis;
-#[cfg(feature = "redis")]
 mod restarts;
 #[cfg(feature = "redis")]
 mod scene;

@@ -14,6 +14,8 @@ mod faults;
 mod files;
 mod leases;
 mod logged;
+#[cfg(feature = "redis")]
+mod own_redis;
 #[cfg(feature = "postgres")]
 mod partitions;
 #[cfg(feature = "postgres")]
@@ -22,6 +24,8 @@ mod processes;
 #[cfg(feature = "redis")]
 mod redis_states;
 mod retention;
+#[cfg(feature = "redis")]
+mod runs;
 mod same_answers;
 mod scene;
 mod servers;

@@ -6,8 +6,8 @@ use agentscale_core::testkit::TestServer;
 use agentscale_store::cache::{InvalidationBus, Reach};
 
 use super::gate::Gate;
-use super::own_redis::OwnRedis;
 use super::scene::{Node, by_checks, by_message, file, follows, namespace, node, redis, until};
+use crate::own_redis::OwnRedis;
 
 fn gated(url: &str, namespace: &str) -> (Node, Arc<Gate>) {
     let redis = redis(url, namespace);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use agentscale_store::cache::{Reach, RedisCache, RedisCacheConfig};
 
-use super::own_redis::OwnRedis;
 use super::scene::{Node, by_checks, file, follows, namespace, node, until};
+use crate::own_redis::OwnRedis;
 
 fn one(url: &str, namespace: &str) -> Node {
     let mut config = RedisCacheConfig::default();

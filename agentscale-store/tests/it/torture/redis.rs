@@ -1,65 +1,19 @@
 //! The Redis that holds states for several processes ends and begins anew.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use agentscale_core::testkit::TestServer;
 use agentscale_store::{
     CachedCheckpointStore, CheckpointCacheConfig, RedisStates, RedisStatesConfig, SqliteCheckpointConfig,
 };
 
 use super::fleet::Fleet;
 use super::{items, rounds};
+use crate::own_redis::OwnRedis;
 use crate::scene::open_with;
-
-/// A Redis of a test's own, which keeps nothing on disk.
-struct OwnRedis {
-    port: u16,
-    process: Child,
-}
-
-impl OwnRedis {
-    /// `None` where tests run without servers.
-    fn start() -> Option<Self> {
-        TestServer::Redis.url()?;
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = port.expect("a port is free").port();
-        Some(Self { port, process: Self::process(port) })
-    }
-
-    fn process(port: u16) -> Child {
-        let port = port.to_string();
-        let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"]);
-        command.stdout(Stdio::null()).spawn().expect("redis-server is installed with the Redis of the tests")
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    fn kill(&mut self) {
-        self.process.kill().expect("it runs");
-        self.process.wait().expect("it ends");
-    }
-
-    fn begin(&mut self) {
-        self.process = Self::process(self.port);
-    }
-}
-
-impl Drop for OwnRedis {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_its_redis_a_cache_answers_from_the_store_and_uses_it_again_once_it_is_back() {
-    let Some(mut server) = OwnRedis::start() else { return };
+    let Some(server) = tokio::task::block_in_place(OwnRedis::start) else { return };
     let folder = tempfile::tempdir().unwrap();
     let inner = open_with(&folder.path().join("checkpoints.db"), SqliteCheckpointConfig::default()).await;
     let mut config = RedisStatesConfig::default();
@@ -74,10 +28,10 @@ async fn without_its_redis_a_cache_answers_from_the_store_and_uses_it_again_once
     let fleet = Fleet::start(&store).await;
     for _ in 0..rounds(2, 20) {
         fleet.goes_on(50).await;
-        server.kill();
+        tokio::task::block_in_place(|| server.kill());
         fleet.goes_on(50).await;
         assert!(items(&process(), "agent-0").await > 0);
-        server.begin();
+        tokio::task::block_in_place(|| server.begin());
         fleet.goes_on(50).await;
     }
     fleet.stop(&store).await;
