@@ -44,6 +44,7 @@
 //! | `store-encryption` | `store::EncryptedCheckpointStore`, which seals what agents keep |
 //! | `store-postgres` | `store::PostgresCheckpointStore`, shared by many instances |
 //! | `store-redis` | `store::RedisStates` and `store::cache::RedisCache`, a Redis behind both; `store::RedisRunStreams` |
+//! | `transport-nats` | `core::transport::NatsTransport` |
 //! | `full` | all of the above |
 
 pub use agentscale_core as core;

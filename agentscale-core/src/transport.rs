@@ -12,6 +12,8 @@ mod delivery;
 mod direct;
 mod encoding;
 mod mailbox;
+#[cfg(feature = "nats")]
+mod nats;
 mod reply;
 mod subscribe;
 mod subscriber;
@@ -20,6 +22,8 @@ pub use delivery::{Acknowledge, Delivery};
 pub use direct::{DirectTransport, DirectTransportConfig, TransportStats};
 pub use encoding::EncodingTransport;
 pub use mailbox::MailboxLimits;
+#[cfg(feature = "nats")]
+pub use nats::{NatsConnection, NatsTransport, NatsTransportConfig};
 pub use reply::ReplyTo;
 pub use subscribe::{Attachment, Subscription, SubscriptionTarget};
 pub use subscriber::{Subscriber, TransportExt};

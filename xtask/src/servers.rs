@@ -5,6 +5,7 @@
 
 mod binary;
 mod folder;
+mod nats;
 mod pgbouncer;
 mod port;
 mod postgres;
@@ -25,6 +26,7 @@ const PGBOUNCER: &str = "AGENTSCALE_TEST_PGBOUNCER_URL";
 /// A PgBouncer that keeps prepared statements; those before 1.21 cannot.
 const PGBOUNCER_PREPARED: &str = "AGENTSCALE_TEST_PGBOUNCER_PREPARED_URL";
 const REDIS: &str = "AGENTSCALE_TEST_REDIS_URL";
+const NATS: &str = "AGENTSCALE_TEST_NATS_URL";
 /// Makes a missing server a failure.
 const REQUIRED: (&str, &str) = ("AGENTSCALE_TEST_REQUIRE_SERVERS", "1");
 
@@ -43,13 +45,13 @@ impl Servers {
     /// What is missing, by name, and how to get it; what a server said that did not start.
     pub(crate) fn up() -> Result<Self> {
         let begun = Instant::now();
-        let given = [POSTGRES, PGBOUNCER, PGBOUNCER_PREPARED, REDIS]
+        let given = [POSTGRES, PGBOUNCER, PGBOUNCER_PREPARED, REDIS, NATS]
             .into_iter()
             .filter_map(|name| Some((name, std::env::var(name).ok().filter(|url| !url.is_empty())?)))
             .collect();
         let mut servers = Self { variables: given, notes: Vec::new(), running: None };
-        let (postgres, redis) = (servers.wants_postgres()?, !servers.has(REDIS));
-        if !postgres && !redis {
+        let (postgres, redis, nats) = (servers.wants_postgres()?, !servers.has(REDIS), !servers.has(NATS));
+        if !postgres && !redis && !nats {
             servers.notes.push("all named by the environment".into());
             return Ok(servers);
         }
@@ -60,6 +62,9 @@ impl Servers {
         if redis {
             wanted.push(&redis::BINARY);
         }
+        if nats {
+            wanted.push(&nats::BINARY);
+        }
         binary::install_missing(&wanted)?;
         let running = servers.running.insert(Running::new()?);
         let mut started = Vec::new();
@@ -69,6 +74,10 @@ impl Servers {
         if redis {
             let redis = redis::start(running)?;
             started.push((REDIS, format!("Redis {}", redis.version), redis.url));
+        }
+        if nats {
+            let nats = nats::start(running)?;
+            started.push((NATS, format!("NATS {}", nats.version), nats.url));
         }
         for (variable, note, url) in started {
             servers.variables.push((variable, url));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::testkit::PausedRuntime;
+use crate::testkit::{PausedRuntime, TestServer};
 use crate::time::Clock;
 use crate::transport::{DirectTransport, TransportStats};
 use crate::{AgentMessage, Error, Transport};
@@ -30,6 +30,11 @@ pub trait TransportHarness: Send + Sync {
 
     /// A transport with these settings that nobody else uses. `clock` is the one by which its deadlines pass.
     async fn start(&self, settings: TransportSettings, clock: Arc<dyn Clock>) -> TransportUnderTest;
+
+    /// The server that the transports are on, if any. Without its URL the tests are left out, which is said.
+    fn server(&self) -> Option<TestServer> {
+        None
+    }
 }
 
 /// What the suite asks of a transport's configuration.
@@ -56,6 +61,18 @@ pub struct TransportUnderTest {
     pub transport: Arc<dyn Transport>,
     /// Its counters and dead letters.
     pub probe: Arc<dyn TransportProbe>,
+}
+
+#[cfg(feature = "nats")]
+#[async_trait]
+impl TransportProbe for crate::transport::NatsTransport {
+    async fn stats(&self) -> TransportStats {
+        Self::stats(self)
+    }
+
+    async fn dead_letters(&self) -> Vec<(AgentMessage, Error)> {
+        Self::dead_letters(self).await.expect("its dead letters can be read")
+    }
 }
 
 /// What a transport counts and keeps.
@@ -86,9 +103,12 @@ pub type TransportCase =
 /// Runs one test on a runtime of its own.
 ///
 /// # Panics
-/// Where the transport breaks the promise.
+/// Where the transport breaks the promise, and as [`TestServer::url`] does.
 pub fn run(harness: &dyn TransportHarness, case: TransportCase) {
     const LIMIT: Duration = Duration::from_secs(300);
+    if harness.server().is_some_and(|server| server.url().is_none()) {
+        return;
+    }
     if harness.paused() {
         let runtime = PausedRuntime::new().expect("this machine starts runtimes");
         let clock = Arc::new(runtime.clock());

@@ -32,6 +32,12 @@ impl CallChain {
         self.newest_first().any(|waiting| waiting == agent)
     }
 
+    pub(crate) fn oldest_first(&self) -> Vec<&Address> {
+        let mut agents: Vec<_> = self.newest_first().collect();
+        agents.reverse();
+        agents
+    }
+
     fn newest_first(&self) -> impl Iterator<Item = &Address> {
         std::iter::successors(self.0.as_deref(), |link| link.before.0.as_deref()).map(|link| &link.agent)
     }
@@ -63,9 +69,7 @@ impl fmt::Debug for CallChain {
 
 impl Serialize for CallChain {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut agents: Vec<_> = self.newest_first().collect();
-        agents.reverse();
-        agents.serialize(serializer)
+        self.oldest_first().serialize(serializer)
     }
 }
 

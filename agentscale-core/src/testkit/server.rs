@@ -27,6 +27,8 @@ pub enum TestServer {
     PreparedPgBouncer,
     /// Redis, 7 or newer: `AGENTSCALE_TEST_REDIS_URL`.
     Redis,
+    /// NATS with JetStream, 2.9 or newer: `AGENTSCALE_TEST_NATS_URL`.
+    Nats,
 }
 
 impl TestServer {
@@ -37,6 +39,7 @@ impl TestServer {
             Self::PgBouncer => "AGENTSCALE_TEST_PGBOUNCER_URL",
             Self::PreparedPgBouncer => "AGENTSCALE_TEST_PGBOUNCER_PREPARED_URL",
             Self::Redis => "AGENTSCALE_TEST_REDIS_URL",
+            Self::Nats => "AGENTSCALE_TEST_NATS_URL",
         }
     }
 

@@ -8,6 +8,8 @@ use agentscale_core::transport::{DirectTransport, DirectTransportConfig, Encodin
 use async_trait::async_trait;
 
 mod direct_only;
+#[cfg(feature = "nats")]
+mod nats;
 
 /// What stands around the direct transport.
 struct InProcess(fn(DirectTransport) -> Arc<dyn Transport>);

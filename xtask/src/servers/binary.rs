@@ -84,11 +84,12 @@ pub(super) fn install_missing(wanted: &[&Binary]) -> Result {
     let why = installed.err().map_or_else(|| "apt-get was content".to_string(), |error| error.to_string());
     Err(format!(
         "servers for tests are missing:\n  {}\n{why}; install them (`{by_hand}`) or name servers in the environment: \
-         {}, {}, {}",
+         {}, {}, {}, {}",
         missing.join("\n  "),
         super::POSTGRES,
         super::PGBOUNCER,
-        super::REDIS
+        super::REDIS,
+        super::NATS
     )
     .into())
 }
@@ -126,11 +127,11 @@ fn expand(place: &str) -> Vec<PathBuf> {
     entries.map(|entry| entry.path().join(after.trim_start_matches('/'))).collect()
 }
 
-/// The first word of what `--version` prints that begins with a digit, after `v=` too.
+/// The first word of what `--version` prints that begins with a digit, after `v` and `v=` too.
 fn version(program: &Path) -> Option<String> {
     let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut words = text.split_whitespace().map(|word| word.trim_start_matches("v="));
+    let mut words = text.split_whitespace().map(|word| word.trim_start_matches('v').trim_start_matches('='));
     words.find(|word| word.starts_with(|first: char| first.is_ascii_digit())).map(String::from)
 }
 

@@ -15,6 +15,10 @@ pub struct TransportStats {
     pub dead_lettered: u64,
     /// Replies that found nobody waiting.
     pub late_replies: u64,
+    /// What came over a network and was no message, or not one of the subject that it came by.
+    pub malformed: u64,
+    /// How often the connection to a network came back.
+    pub reconnected: u64,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +38,7 @@ impl Counters {
             redelivered: self.redelivered.load(Ordering::Relaxed),
             dead_lettered: self.dead_lettered.load(Ordering::Relaxed),
             late_replies: self.late_replies.load(Ordering::Relaxed),
+            ..TransportStats::default()
         }
     }
 }
