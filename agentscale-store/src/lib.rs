@@ -53,6 +53,8 @@
 //! `RedisRunStreams` (feature `redis`) keeps the events of runs ([`RunStreams`](agentscale_core::RunStreams)) where every
 //! process finds them, for a while.
 //!
+//! [`SqliteJobQueue`] keeps jobs until workers have done them ([`JobQueue`](agentscale_core::JobQueue)).
+//!
 //! [`merge`] joins records that are written in several places; `cache` (feature `cache`) holds what costs something to
 //! make, in memory and in Redis, until what it was made of changes.
 //!
@@ -80,6 +82,7 @@ mod delta;
 #[cfg(feature = "encryption")]
 mod encrypted;
 mod group;
+mod jobs;
 mod lease;
 mod logged;
 mod memory;
@@ -120,6 +123,7 @@ pub use postgres::lease::PostgresLeaseStore;
 pub use runs::{RedisRunStreams, RedisRunStreamsConfig};
 pub use sqlite::budget::SqliteBudgetLedger;
 pub use sqlite::checkpoint::{SqliteCheckpointConfig, SqliteCheckpointStore};
+pub use sqlite::jobs::{SqliteJobQueue, SqliteQueueConfig};
 pub use sqlite::lease::SqliteLeaseStore;
 pub use stores::Stores;
 

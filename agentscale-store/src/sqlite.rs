@@ -3,6 +3,7 @@
 pub(crate) mod budget;
 pub(crate) mod checkpoint;
 mod error;
+pub(crate) mod jobs;
 pub(crate) mod lease;
 mod migrate;
 mod open;

@@ -6,5 +6,5 @@ mod held;
 mod histories;
 #[cfg(feature = "postgres")]
 mod postgres;
-mod scene;
+pub(crate) mod scene;
 mod sqlite;

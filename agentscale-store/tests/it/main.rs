@@ -12,6 +12,7 @@ mod durability;
 mod encrypted;
 mod faults;
 mod files;
+mod jobs;
 mod leases;
 mod logged;
 #[cfg(feature = "redis")]

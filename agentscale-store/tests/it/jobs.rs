@@ -1,0 +1,5 @@
+//! Queues of jobs.
+
+mod conformance;
+mod processes;
+mod sqlite;
