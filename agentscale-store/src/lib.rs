@@ -123,7 +123,7 @@ pub use postgres::lease::PostgresLeaseStore;
 pub use runs::{RedisRunStreams, RedisRunStreamsConfig};
 pub use sqlite::budget::SqliteBudgetLedger;
 pub use sqlite::checkpoint::{SqliteCheckpointConfig, SqliteCheckpointStore};
-pub use sqlite::jobs::{SqliteJobQueue, SqliteQueueConfig};
+pub use sqlite::jobs::{SqliteJobConfig, SqliteJobQueue};
 pub use sqlite::lease::SqliteLeaseStore;
 pub use stores::Stores;
 

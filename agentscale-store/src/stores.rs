@@ -1,19 +1,22 @@
 mod budgets;
+mod jobs;
 mod leases;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use agentscale_core::checkpoint::StoreSet;
-use agentscale_core::{BudgetLedger, CheckpointStore, Error, ErrorKind, LeaseStore, Result};
+use agentscale_core::{BudgetLedger, CheckpointStore, Error, ErrorKind, JobQueue, LeaseStore, Result};
 use tokio::sync::OnceCell;
 
 use crate::{
-    InMemoryCheckpointStore, InMemoryLeaseStore, SqliteBudgetLedger, SqliteCheckpointStore, SqliteLeaseStore,
+    InMemoryCheckpointStore, InMemoryLeaseStore, SqliteBudgetLedger, SqliteCheckpointStore, SqliteJobQueue,
+    SqliteLeaseStore,
 };
 #[cfg(feature = "postgres")]
-use crate::{PostgresBudgetLedger, PostgresCheckpointStore, PostgresLeaseStore};
+use crate::{PostgresBudgetLedger, PostgresCheckpointStore, PostgresJobQueue, PostgresLeaseStore};
 use budgets::Budgets;
+use jobs::Jobs;
 use leases::Leases;
 
 /// The durable stores of one runtime.
@@ -26,6 +29,7 @@ pub struct Stores {
     folder: Option<PathBuf>,
     budgets: Arc<OnceCell<Budgets>>,
     leases: Arc<OnceCell<Leases>>,
+    jobs: Arc<OnceCell<Jobs>>,
 }
 
 impl Stores {
@@ -77,6 +81,7 @@ impl Stores {
             folder: None,
             budgets: Arc::default(),
             leases: Arc::default(),
+            jobs: Arc::default(),
         }
     }
 
@@ -140,6 +145,27 @@ impl Stores {
         SqliteLeaseStore::open(folder.join("leases.db")).await.map(Leases::Sqlite)
     }
 
+    /// The jobs beside the checkpoints: `queue.db` in the folder of [`Stores::sqlite`], tables in the schema of
+    /// `Stores::postgres`, opened when they are first asked for.
+    ///
+    /// # Errors
+    /// `unsupported` for stores in memory and around one of the host's own; those of [`SqliteJobQueue::open`] and
+    /// `PostgresJobQueue::on`.
+    pub async fn jobs(&self) -> Result<Arc<dyn JobQueue>> {
+        self.jobs.get_or_try_init(|| self.open_jobs()).await.map(Jobs::queue)
+    }
+
+    async fn open_jobs(&self) -> Result<Jobs> {
+        #[cfg(feature = "postgres")]
+        if let Some(store) = &self.postgres {
+            return PostgresJobQueue::on(store.postgres().clone()).await.map(Jobs::Postgres);
+        }
+        let Some(folder) = &self.folder else {
+            return Err(Error::new(ErrorKind::Unsupported, "open jobs").with_context("reason", "no folder"));
+        };
+        SqliteJobQueue::open(folder.join("queue.db")).await.map(Jobs::Sqlite)
+    }
+
     /// Writes what is queued and closes the files and connections that these stores opened.
     ///
     /// # Errors
@@ -157,11 +183,15 @@ impl Stores {
             Some(leases) => leases.close().await,
             None => Ok(()),
         };
+        let jobs = match self.jobs.get() {
+            Some(jobs) => jobs.close().await,
+            None => Ok(()),
+        };
         let checkpoints = match &self.sqlite {
             Some(store) => store.close().await,
             None => Ok(()),
         };
-        checkpoints.and(budgets).and(leases)
+        checkpoints.and(budgets).and(leases).and(jobs)
     }
 }
 

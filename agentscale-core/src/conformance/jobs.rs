@@ -85,6 +85,7 @@ macro_rules! job_queue_conformance {
             claiming::an_id_that_is_used_again_keeps_old_runs_out
             running::a_run_lives_by_its_heartbeats
             running::a_lost_run_is_taken_over_and_its_worker_told
+            running::a_late_heartbeat_gives_no_time
             running::a_run_that_no_heartbeat_names_is_lost
             running::a_heartbeat_tells_what_is_not_under_way
             running::a_job_that_kills_its_worker_ends_in_the_dead_letters

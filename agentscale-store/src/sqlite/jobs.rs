@@ -30,7 +30,7 @@ use sqlx::{Executor, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::{Notify, oneshot};
 
 use super::{GroupWriter, Schema, map_error};
-pub use config::SqliteQueueConfig;
+pub use config::SqliteJobConfig;
 use op::{Answer, Op};
 use writer::JobWriter;
 
@@ -58,7 +58,7 @@ struct Shared {
     readers: SqlitePool,
     ready: Arc<Notify>,
     clock: Arc<dyn Clock>,
-    config: SqliteQueueConfig,
+    config: SqliteJobConfig,
 }
 
 impl SqliteJobQueue {
@@ -67,7 +67,7 @@ impl SqliteJobQueue {
     /// # Errors
     /// Those of [`SqliteConfig::open`](super::SqliteConfig::open).
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(path, SqliteQueueConfig::default(), Arc::new(SystemClock::new())).await
+        Self::open_with(path, SqliteJobConfig::default(), Arc::new(SystemClock::new())).await
     }
 
     /// Opens a file. The clock is the one by whose wall time jobs are due and claims end.
@@ -76,7 +76,7 @@ impl SqliteJobQueue {
     /// Those of [`SqliteConfig::open`](super::SqliteConfig::open).
     pub async fn open_with(
         path: impl AsRef<Path>,
-        config: SqliteQueueConfig,
+        config: SqliteJobConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let file = config.file.open(path.as_ref(), &SCHEMA).await?;

@@ -44,6 +44,20 @@ pub async fn a_lost_run_is_taken_over_and_its_worker_told(harness: &dyn JobQueue
     complete(&other, &second).await;
 }
 
+/// The heartbeat of a worker that lost a run gives no time to the one that has it now.
+pub async fn a_late_heartbeat_gives_no_time(harness: &dyn JobQueueHarness) {
+    let store = harness.start().await;
+    add(&store, job("x")).await;
+    let first = one(claim_for(&store, 1, TTL).await);
+    harness.pass(TTL).await;
+    store.changed(&["work".try_into().expect("a name")], LONG).await.expect("it is awaited");
+    let second = one(claim_for(&store, 1, TTL).await);
+    assert_eq!(heartbeat(&store, vec![first.run()], LONG).await.lost, [first.run()]);
+    harness.pass(TTL).await;
+    let third = claim_soon(&store).await;
+    assert!(third.epoch > second.epoch);
+}
+
 /// A job whose claim was answered to nobody runs again, though its worker goes on with others.
 pub async fn a_run_that_no_heartbeat_names_is_lost(harness: &dyn JobQueueHarness) {
     let store = harness.start().await;

@@ -10,7 +10,7 @@ use crate::sqlite::{QueueConfig, SqliteConfig};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
-pub struct SqliteQueueConfig {
+pub struct SqliteJobConfig {
     /// The file and its connections.
     pub file: SqliteConfig,
     /// The operations that wait for the writer.
@@ -23,7 +23,7 @@ pub struct SqliteQueueConfig {
     pub poll: Duration,
 }
 
-impl Default for SqliteQueueConfig {
+impl Default for SqliteJobConfig {
     fn default() -> Self {
         Self {
             file: SqliteConfig::default(),

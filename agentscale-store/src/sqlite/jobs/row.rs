@@ -58,7 +58,9 @@ pub(super) async fn by_id(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let text = format!("SELECT {COLUMNS} FROM (SELECT unhex(value) AS name FROM json_each(?1)) CROSS JOIN jobs ON id = name");
+    let text = format!(
+        "SELECT {COLUMNS} FROM (SELECT unhex(value) AS name FROM json_each(?1)) CROSS JOIN jobs ON id = name"
+    );
     let query = sqlx::query(AssertSqlSafe(text)).bind(json(&ids));
     let found = fetch(connection, query, operation).await?;
     Ok(found.into_iter().map(|stored| (stored.job.id, stored)).collect())

@@ -63,7 +63,9 @@ pub(super) async fn by_id(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let text = format!("SELECT {STANDING} FROM (SELECT unhex(value) AS name FROM json_each(?1)) CROSS JOIN jobs ON id = name");
+    let text = format!(
+        "SELECT {STANDING} FROM (SELECT unhex(value) AS name FROM json_each(?1)) CROSS JOIN jobs ON id = name"
+    );
     let found = fetch(connection, sqlx::query(AssertSqlSafe(text)).bind(json(&ids)), operation).await?;
     Ok(found.into_iter().map(|standing| (standing.id, standing)).collect())
 }

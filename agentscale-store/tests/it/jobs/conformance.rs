@@ -6,7 +6,7 @@ use std::time::Duration;
 use agentscale_core::JobQueue;
 use agentscale_core::conformance::jobs::JobQueueHarness;
 use agentscale_core::time::ManualClock;
-use agentscale_store::{SqliteJobQueue, SqliteQueueConfig};
+use agentscale_store::{SqliteJobConfig, SqliteJobQueue};
 use async_trait::async_trait;
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ impl Sqlite {
 
     async fn open(&self) -> SqliteJobQueue {
         let (path, clock) = (self.0.path().join("queue.db"), Arc::new(self.1.clone()));
-        SqliteJobQueue::open_with(path, SqliteQueueConfig::default(), clock).await.expect("the queue opens")
+        SqliteJobQueue::open_with(path, SqliteJobConfig::default(), clock).await.expect("the queue opens")
     }
 }
 

@@ -15,7 +15,7 @@ const JOBS: usize = 300;
 const TTL: Duration = Duration::from_secs(2);
 
 fn name() -> QueueName {
-    "work".try_into().unwrap()
+    "work".try_into().expect("a name")
 }
 
 /// Not a test of its own: what the other processes run, workers that say what they have finished.
@@ -37,23 +37,22 @@ async fn child_that_works() {
     }
 }
 
-fn start(path: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+/// A process, and what it says it has finished.
+struct Worker {
+    process: Child,
+    said: Box<dyn Iterator<Item = String>>,
+}
+
+fn start(path: &Path) -> Worker {
+    let mut process = Command::new(std::env::current_exe().expect("this is a program"))
         .args(["--exact", "jobs::processes::child_that_works", "--nocapture"])
         .env(FILE, path)
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap()
-}
-
-/// Reads what a process says until it has said `most` things or ended.
-fn finished(child: &mut Child, most: usize) -> Vec<String> {
-    BufReader::new(child.stdout.as_mut().unwrap())
-        .lines()
-        .map_while(Result::ok)
-        .filter_map(|line| line.split_once("finished ").map(|(_, id)| id.to_owned()))
-        .take(most)
-        .collect()
+        .expect("it starts");
+    let lines = BufReader::new(process.stdout.take().expect("it speaks")).lines().map_while(Result::ok);
+    let said = lines.filter_map(|line| line.split_once("finished ").map(|(_, id)| id.to_owned()));
+    Worker { process, said: Box::new(said) }
 }
 
 #[tokio::test]
@@ -74,17 +73,17 @@ async fn after_kill_9_of_workers_no_job_is_lost_and_none_is_finished_twice() {
     let mut said: HashMap<String, u32> = HashMap::new();
     // The first two are killed in the middle of their work.
     for child in &mut children[..2] {
-        finished(child, 20).into_iter().for_each(|id| *said.entry(id).or_default() += 1);
-        child.kill().unwrap();
+        child.said.by_ref().take(20).for_each(|id| *said.entry(id).or_default() += 1);
+        child.process.kill().unwrap();
     }
     while queue.counts(&[name()]).await.unwrap().iter().any(|counts| counts.ready + counts.running > 0) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     for child in &mut children {
         // One that was killed before is none to kill.
-        let _ = child.kill();
-        finished(child, usize::MAX).into_iter().for_each(|id| *said.entry(id).or_default() += 1);
-        child.wait().unwrap();
+        let _ = child.process.kill();
+        child.said.by_ref().for_each(|id| *said.entry(id).or_default() += 1);
+        child.process.wait().unwrap();
     }
     assert!(said.keys().all(|id| ids.contains(id)) && said.values().all(|times| *times == 1), "{said:?}");
     // A worker that was killed between the commit and its line has finished one that nobody heard of.

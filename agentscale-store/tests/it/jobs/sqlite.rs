@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentscale_core::jobs::{ClaimJobs, ClaimedJob, Finish, Job, JobId, JobState, WorkerId};
 use agentscale_core::{ErrorKind, JobQueue, Tenant};
-use agentscale_store::{SqliteJobQueue, SqliteQueueConfig};
+use agentscale_store::{InMemoryCheckpointStore, SqliteJobConfig, SqliteJobQueue, Stores};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
 
@@ -15,26 +15,26 @@ use crate::leases::scene::Stepped;
 const LONG: Duration = Duration::from_secs(1_800);
 
 fn acme() -> Tenant {
-    Tenant::new("acme").unwrap()
+    Tenant::new("acme").expect("a name")
 }
 
 fn job(payload: &'static str) -> Job {
     let id = JobId::new(1_795_000_000_000_000);
-    Job::new(id, acme(), "work".try_into().unwrap(), "test".try_into().unwrap(), payload)
+    Job::new(id, acme(), "work".try_into().expect("a name"), "test".try_into().expect("a name"), payload)
 }
 
 async fn claim(queue: &SqliteJobQueue, ttl: Duration) -> Vec<ClaimedJob> {
-    let request = ClaimJobs::new(WorkerId::new(0), "work".try_into().unwrap(), 10).with_ttl(ttl);
-    queue.claim(request).await.unwrap()
+    let request = ClaimJobs::new(WorkerId::new(0), "work".try_into().expect("a name"), 10).with_ttl(ttl);
+    queue.claim(request).await.expect("jobs are claimed")
 }
 
 async fn open(path: &Path, clock: &Stepped) -> SqliteJobQueue {
-    let config = SqliteQueueConfig::default();
+    let config = SqliteJobConfig::default();
     SqliteJobQueue::open_with(path, config, Arc::new(clock.clone())).await.expect("the queue opens")
 }
 
 async fn connect(queue: &SqliteJobQueue) -> SqliteConnection {
-    SqliteConnectOptions::new().filename(queue.path()).connect().await.unwrap()
+    SqliteConnectOptions::new().filename(queue.path()).connect().await.expect("the file opens")
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_job_of_the_callers_transaction_is_there_when_it_commits() {
 
 /// What is committed, as a reader sees it: a claim would wait for the transaction that is under way.
 async fn claim_of_others(queue: &SqliteJobQueue) -> Vec<u64> {
-    let counts = queue.counts(&["work".try_into().unwrap()]).await.unwrap();
+    let counts = queue.counts(&["work".try_into().expect("a name")]).await.expect("jobs are counted");
     counts.iter().map(|counts| counts.ready).filter(|ready| *ready > 0).collect()
 }
 
@@ -137,24 +137,43 @@ async fn what_is_refused_is_refused_alone_in_a_batch_of_many() {
     let queue = SqliteJobQueue::open(folder.path().join("queue.db")).await.unwrap();
     let there = job("x");
     queue.enqueue(vec![there.clone()]).await.unwrap();
+    // Of two with the same new job the first is refused.
+    let new: Vec<_> = (0..32).map(|_| job("new")).collect();
     let tasks: Vec<_> = (0..64)
         .map(|number| {
             let queue = queue.clone();
-            let mut list = vec![job("new"), there.clone()];
-            list[1].payload = if number % 2 == 0 { "x".into() } else { "y".into() };
+            let mut list = vec![new[number / 2].clone(), there.clone()];
+            list[1].payload = if number % 2 == 0 { "y".into() } else { "x".into() };
             tokio::spawn(async move { queue.enqueue(list).await })
         })
         .collect();
     for (number, task) in tasks.into_iter().enumerate() {
         match task.await.unwrap() {
             Ok(enqueued) => {
-                assert_eq!((number % 2, enqueued[0].is_added(), enqueued[1].is_added()), (0, true, false));
+                assert_eq!((number % 2, enqueued[0].is_added(), enqueued[1].is_added()), (1, true, false));
             }
-            Err(error) => assert_eq!((number % 2, error.kind()), (1, ErrorKind::Conflict)),
+            Err(error) => assert_eq!((number % 2, error.kind()), (0, ErrorKind::Conflict)),
         }
     }
     let counts = queue.counts(&["work".try_into().unwrap()]).await.unwrap();
     assert_eq!(counts[0].ready, 33);
     let info = queue.read(&acme(), there.id).await.unwrap();
     assert_eq!((info.state, info.job), (JobState::Ready, there));
+}
+
+#[tokio::test]
+async fn a_bundle_in_a_folder_keeps_jobs_in_a_file_of_its_own_which_closes_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::sqlite(folder.path()).await.unwrap();
+    assert!(!folder.path().join("queue.db").exists());
+    let queue = stores.clone().jobs().await.unwrap();
+    queue.enqueue(vec![job("x")]).await.unwrap();
+    assert_eq!(stores.jobs().await.unwrap().counts(&["work".try_into().unwrap()]).await.unwrap()[0].ready, 1);
+    stores.close().await.unwrap();
+    assert_eq!(queue.enqueue(vec![job("y")]).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    let file = SqliteJobQueue::open(folder.path().join("queue.db")).await.unwrap();
+    assert_eq!(claim(&file, LONG).await.len(), 1);
+
+    let own = Stores::with_checkpoints(Arc::new(InMemoryCheckpointStore::new()));
+    assert_eq!(own.jobs().await.unwrap_err().kind(), ErrorKind::Unsupported);
 }
