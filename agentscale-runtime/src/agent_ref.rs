@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use agentscale_core::runs::{RunId, TurnId};
 use agentscale_core::{
     Account, Address, AgentId, AgentMessage, Body, Deadline, Destination, IdempotencyKey, MessageKind,
     Priority, Result,
@@ -64,6 +65,13 @@ impl AgentRef {
     /// The agent.
     pub fn id(&self) -> &AgentId {
         &self.agent
+    }
+
+    /// Names the run of what is sent under the idempotency key, for [`Runtime::follow`](crate::Runtime::follow); `None`
+    /// without one.
+    pub fn run(&self) -> Option<RunId> {
+        let turn = TurnId(self.idempotency_key.as_ref()?.to_string());
+        Some(RunId::new(self.agent.clone(), turn))
     }
 
     /// Sends an event. `Ok` says that it stands in the agent's mailbox, not that it was handled.

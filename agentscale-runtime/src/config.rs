@@ -28,6 +28,10 @@ pub struct RuntimeConfig {
     pub sweep_interval: Duration,
     /// Resident bytes over which idle agents are passivated early. Default: 80 % of the machine's or cgroup's memory.
     pub memory_pressure_bytes: u64,
+    /// Events that one turn emitted and that wait to be appended to its stream; the oldest make room: 1,000 by default.
+    pub max_emitted_events: usize,
+    /// Bytes of those events: 1 MiB by default.
+    pub max_emitted_bytes: usize,
     /// The longest chain of asks: 16 by default.
     pub max_call_depth: u16,
     /// What happens to failed turns.
@@ -46,6 +50,8 @@ impl Default for RuntimeConfig {
             store_timeout: Duration::from_secs(30),
             sweep_interval: Duration::from_secs(1),
             memory_pressure_bytes: machine.memory_bytes / 10 * 8,
+            max_emitted_events: 1_000,
+            max_emitted_bytes: 1 << 20,
             max_call_depth: 16,
             supervision: SupervisionConfig::default(),
         }

@@ -40,6 +40,7 @@ mod agent;
 mod agent_ref;
 mod blocking;
 mod config;
+mod emission;
 mod fields;
 mod machine;
 mod outbox;

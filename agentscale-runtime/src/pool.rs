@@ -10,6 +10,7 @@ use agentscale_core::{AgentKey, AgentType, Destination, Error, ErrorKind, Tenant
 use crate::admission::Admitted;
 use crate::agent::Agent;
 use crate::config::Pool;
+use crate::emission::Emission;
 use crate::runtime::Shared;
 use crate::stats::count;
 
@@ -30,6 +31,7 @@ mod worker;
 
 use crew::Crew;
 use registry::Registry;
+pub(crate) use repeat::turn_id;
 use slot::{Queued, Taken};
 pub(crate) use sweep::{AnyPool, SlotInfo};
 use worker::Wake;
@@ -57,10 +59,13 @@ impl<A: Agent> AgentPool<A> {
         }
         let bytes = delivery.size_hint();
         let refused = match Admitted::take(&self.runtime, bytes) {
-            Ok(admitted) => match self.enqueue(Queued { delivery, admitted, unsure: None }) {
-                Ok(()) => return Ok(()),
-                Err((queued, error)) => Refused::new(queued.delivery, error),
-            },
+            Ok(admitted) => {
+                match self.enqueue(Queued { delivery, admitted, unsure: None, emission: Emission::default() })
+                {
+                    Ok(()) => return Ok(()),
+                    Err((queued, error)) => Refused::new(queued.delivery, error),
+                }
+            }
             Err(error) => Refused::new(delivery, error),
         };
         count(&self.runtime.counters.refused);

@@ -11,6 +11,7 @@ use agentscale_core::checkpoint::{
 };
 use agentscale_core::metrics::{Histogram, HistogramSnapshot, Metric, Metrics};
 use agentscale_core::observe::Observer;
+use agentscale_core::runs::{EventId, RunFollower, RunId, RunStreams};
 use agentscale_core::transport::Attachment;
 use agentscale_core::{
     AgentId, AgentKey, AgentMessage, AgentType, Clock, Error, ErrorKind, HybridClock, KnowledgeClient,
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) store: Option<Arc<dyn CheckpointStore>>,
     pub(crate) knowledge: Option<Arc<dyn KnowledgeClient>>,
     pub(crate) llm: Option<Arc<dyn LlmProvider>>,
+    pub(crate) run_streams: Arc<dyn RunStreams>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) metrics: Metrics,
     pub(crate) turn_overhead: Histogram,
@@ -193,6 +195,11 @@ impl Runtime {
     /// The transport, to subscribe to topics.
     pub fn transport(&self) -> &Arc<dyn Transport> {
         &self.inner.shared.transport
+    }
+
+    /// Follows a run from behind an event on, or from its beginning: one that goes on, has ended, or is yet to begin.
+    pub fn follow(&self, run: RunId, after: Option<EventId>) -> RunFollower {
+        RunFollower::new(self.inner.shared.run_streams.clone(), run, after)
     }
 
     /// The registry that the runtime records its metrics in.

@@ -24,6 +24,8 @@ pub struct RuntimeStats {
     pub dead_lettered: u64,
     /// Messages of turns, or of pools that keep nothing, that could not be handed over and are lost, each logged.
     pub undeliverable: u64,
+    /// Events of runs that came to no stream.
+    pub events_dropped: u64,
     /// Activations.
     pub activated: u64,
     /// Idle agents that were taken from memory.
@@ -44,6 +46,7 @@ pub(crate) struct Counters {
     pub(crate) refused: AtomicU64,
     pub(crate) dead_lettered: AtomicU64,
     pub(crate) undeliverable: AtomicU64,
+    pub(crate) events_dropped: AtomicU64,
     pub(crate) activated: AtomicU64,
     pub(crate) passivated: AtomicU64,
 }
@@ -62,6 +65,7 @@ impl Counters {
             refused: read(&self.refused),
             dead_lettered: read(&self.dead_lettered),
             undeliverable: read(&self.undeliverable),
+            events_dropped: read(&self.events_dropped),
             activated: read(&self.activated),
             passivated: read(&self.passivated),
             waiting,

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::agent::Outcome;
 
 mod context;
+mod emit;
 mod journal;
 mod knowledge;
 mod llm;

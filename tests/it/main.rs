@@ -8,6 +8,7 @@ mod cycles;
 mod deadlines;
 mod decode_stream;
 mod dropped;
+mod emissions;
 mod exactly_once;
 mod for_whom;
 mod guide;

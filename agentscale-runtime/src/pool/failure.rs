@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::AgentPool;
 use super::slot::Queued;
 use crate::agent::Agent;
+use crate::emission::Emission;
 use crate::patience::within;
 use crate::stats::count;
 
@@ -28,6 +29,7 @@ impl<A: Agent> AgentPool<A> {
         tracing::debug!(agent_type = %self.agent_type, message = %message.id, %error, "turn failed");
         match reply_to {
             Some(reply_to) => {
+                queued.emission.end(Some(&error));
                 // A caller that has gone needs no answer.
                 reply_to.send(Err(error));
                 queued.delivery.ack();
@@ -43,6 +45,7 @@ impl<A: Agent> AgentPool<A> {
         let supervision = &self.runtime.config.supervision;
         let attempt = queued.delivery.attempt;
         if self.is_final(&queued.delivery.message, &error) || attempt >= supervision.max_attempts {
+            queued.emission.end(Some(&error));
             return self.bury(queued.delivery, &error).await;
         }
         let wait = supervision.wait_after(attempt).max(error.retry_after().unwrap_or_default());
@@ -54,6 +57,7 @@ impl<A: Agent> AgentPool<A> {
     /// Waits and puts the message into its agent's mailbox again; a full one is waited for.
     async fn deliver_again(self: &Arc<Self>, mut queued: Queued, wait: Duration, error: &Error) {
         queued.delivery.attempt += 1;
+        queued.emission = Emission::default();
         loop {
             tokio::select! {
                 () = sleep(wait) => {}

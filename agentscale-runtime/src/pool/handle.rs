@@ -14,6 +14,7 @@ use super::activation::Activation;
 use super::repeat::{Earlier, turn_id};
 use super::woken::Woken;
 use crate::agent::{Agent, Outcome};
+use crate::emission::Emission;
 use crate::patience::moment_after;
 use crate::permits::{Gated, Waits};
 use crate::stats::count;
@@ -57,6 +58,7 @@ impl<A: Agent> Woken<'_, A> {
         &mut self,
         message: &AgentMessage,
         reply_to: &mut Option<ReplyTo>,
+        emission: &Emission,
     ) -> Result<Handled<A::State>> {
         let runtime = &self.pool.runtime;
         if runtime.is_stopped() {
@@ -74,7 +76,7 @@ impl<A: Agent> Woken<'_, A> {
             }
         };
         let waits = Waits::default();
-        let mut handle = pin!(self.handle(message, ends, &waits));
+        let mut handle = pin!(self.handle(message, ends, &waits, emission));
         // Most turns that wait for nothing end here, without a timer.
         if let Poll::Ready(handled) = futures::poll!(handle.as_mut()) {
             return handled;
@@ -105,6 +107,7 @@ impl<A: Agent> Woken<'_, A> {
         message: &'t AgentMessage,
         ends: Option<Instant>,
         waits: &'t Waits,
+        emission: &'t Emission,
     ) -> impl Future<Output = Result<Handled<A::State>>> + Send + 't {
         async move {
             let (pool, runtime) = (self.pool, &self.pool.runtime);
@@ -121,8 +124,8 @@ impl<A: Agent> Woken<'_, A> {
                 }
             }
             let slot = &self.slot;
-            let mut context =
-                TurnContext::new(runtime, (&slot.tenant, &pool.agent_type, &slot.key), message, waits);
+            let agent = (&slot.tenant, &pool.agent_type, &slot.key);
+            let mut context = TurnContext::new(runtime, agent, message, waits, emission);
             context.recalled = &recalled;
             context.ends = ends;
             let Activation { state, kept } = &mut *activation;

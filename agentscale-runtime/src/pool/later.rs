@@ -83,6 +83,7 @@ impl<A: Agent> AgentPool<A> {
                     reply_to.send(Ok(message.reply(body, self.runtime.stamp())));
                 }
                 self.runtime.outbox.leave(message.id, settled, outbox, true).await;
+                queued.emission.end(None);
                 self.observe_turn(message);
                 queued.delivery.ack();
                 // Nobody listens where the agent is out of memory.

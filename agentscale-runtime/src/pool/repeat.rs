@@ -94,7 +94,7 @@ impl<A: Agent> AgentPool<A> {
     }
 }
 
-pub(super) fn turn_id(message: &AgentMessage) -> TurnId {
+pub(crate) fn turn_id(message: &AgentMessage) -> TurnId {
     TurnId(message.idempotency_key.as_ref().map_or_else(|| message.id.to_string(), ToString::to_string))
 }
 

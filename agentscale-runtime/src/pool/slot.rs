@@ -9,6 +9,7 @@ use agentscale_core::{AgentKey, Error, ErrorKind, Tenant};
 use super::activation::Activation;
 use super::repeat::Unsure;
 use crate::admission::Admitted;
+use crate::emission::Emission;
 
 /// A message in a mailbox.
 pub(super) struct Queued {
@@ -16,6 +17,8 @@ pub(super) struct Queued {
     pub(super) admitted: Admitted,
     /// A commit of an earlier attempt whose answer was lost.
     pub(super) unsure: Option<Box<Unsure>>,
+    /// What this attempt emits.
+    pub(super) emission: Emission,
 }
 
 pub(super) struct Slot<S> {

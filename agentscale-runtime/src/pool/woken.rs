@@ -18,6 +18,7 @@ use super::slot::{Queued, Slot};
 use super::worker::Wake;
 use super::{AgentPool, coarse_now};
 use crate::agent::Agent;
+use crate::emission::Emission;
 use crate::stats::count;
 
 /// How many turns an agent has in a row while others wait for its worker.
@@ -108,7 +109,7 @@ impl<'a, A: Agent> Woken<'a, A> {
             (self.attempt, self.unsure) = (queued.delivery.attempt, queued.unsure.take());
             let mut reply_to = queued.delivery.take_reply_to();
             let finished = {
-                let attempt = pin!(self.attempt(&queued.delivery.message, &mut reply_to));
+                let attempt = pin!(self.attempt(&queued.delivery.message, &mut reply_to, &queued.emission));
                 InPlace { turn: attempt, pool, place, has_begun: false }.await
             };
             match finished {
@@ -128,6 +129,7 @@ impl<'a, A: Agent> Woken<'a, A> {
                     if runtime.store.is_some() || !outbox.is_empty() {
                         Box::pin(runtime.outbox.leave(message.id, settled, outbox, committed)).await;
                     }
+                    queued.emission.end(None);
                     pool.observe_turn(message);
                     queued.delivery.ack();
                 }
@@ -149,11 +151,12 @@ impl<'a, A: Agent> Woken<'a, A> {
         &'t mut self,
         message: &'t AgentMessage,
         reply_to: &'t mut Option<ReplyTo>,
+        emission: &'t Emission,
     ) -> impl Future<Output = Result<Done>> + Send + 't {
         async move {
             let pool = self.pool;
             let began = pool.store().map(|_| Instant::now());
-            let handled = self.handle_in_time(message, reply_to).await?;
+            let handled = self.handle_in_time(message, reply_to, emission).await?;
             let model_wait = handled.model_wait;
             if let Ending::Recorded(Earlier { body, is_settled }) = handled.ending {
                 count(&pool.runtime.counters.replayed);

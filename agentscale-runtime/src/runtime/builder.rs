@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use agentscale_core::checkpoint::{CheckpointStore, Durability, StoreSet, Upcasters};
 use agentscale_core::metrics::Metrics;
 use agentscale_core::observe::Observer;
+use agentscale_core::runs::{InProcessRunStreams, RunStreams};
 use agentscale_core::time::SystemClock;
 use agentscale_core::transport::{DirectTransport, DirectTransportConfig, Inbox, Subscription};
 use agentscale_core::{
@@ -42,6 +43,7 @@ pub struct RuntimeBuilder {
     lock: Option<StateLock>,
     knowledge: Option<Arc<dyn KnowledgeClient>>,
     llm: Option<Arc<dyn LlmProvider>>,
+    run_streams: Option<Arc<dyn RunStreams>>,
     observer: Option<Arc<dyn Observer>>,
     metrics: Metrics,
     upcasters: Upcasters,
@@ -111,6 +113,13 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn llm(mut self, provider: impl LlmProvider) -> Self {
         self.llm = Some(Arc::new(provider));
+        self
+    }
+
+    /// Sets what keeps the events that turns emit; the memory of this process by default, within bounds.
+    #[must_use]
+    pub fn run_streams(mut self, streams: impl RunStreams) -> Self {
+        self.run_streams = Some(Arc::new(streams));
         self
     }
 
@@ -187,6 +196,7 @@ impl RuntimeBuilder {
             knowledge: self.knowledge,
             llm: self.llm,
             turn_overhead: self.metrics.histogram(&TURN_OVERHEAD, &[])?,
+            run_streams: self.run_streams.unwrap_or_else(|| Arc::new(InProcessRunStreams::default())),
             observer: self.observer,
             metrics: self.metrics,
             upcasters: self.upcasters,

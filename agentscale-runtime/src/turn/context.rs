@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use agentscale_core::checkpoint::{CheckpointStore, Durability, Epoch, Step, TurnId};
 use agentscale_core::knowledge::Hit;
+use agentscale_core::runs::RunId;
 use agentscale_core::{
     Address, AgentId, AgentKey, AgentMessage, AgentType, Body, CallChain, Destination, Error, ErrorKind,
     MessageKind, Result, Tenant,
 };
 use tokio::time::Instant;
 
+use crate::emission::Emission;
 use crate::permits::Waits;
+use crate::pool::turn_id;
 use crate::runtime::Shared;
 
 /// What the parts of a turn share.
@@ -26,6 +29,7 @@ pub(crate) struct TurnContext<'a> {
     pub(crate) durable: Option<DurableTurn<'a>>,
     pub(crate) ends: Option<Instant>,
     pub(crate) waits: &'a Waits,
+    pub(crate) emission: &'a Emission,
     steps: AtomicU32,
     /// Nanoseconds that the turn waited for models.
     model_nanos: AtomicU64,
@@ -69,6 +73,7 @@ impl<'a> TurnContext<'a> {
         agent: (&'a Tenant, &'a AgentType, &'a AgentKey),
         message: &'a AgentMessage,
         waits: &'a Waits,
+        emission: &'a Emission,
     ) -> Self {
         let (tenant, agent_type, key) = agent;
         Self {
@@ -81,6 +86,7 @@ impl<'a> TurnContext<'a> {
             durable: None,
             ends: None,
             waits,
+            emission,
             steps: AtomicU32::new(0),
             model_nanos: AtomicU64::new(0),
             outbox: Mutex::new(Vec::new()),
@@ -89,6 +95,16 @@ impl<'a> TurnContext<'a> {
 
     pub(crate) fn agent(&self) -> AgentId {
         AgentId { tenant: self.tenant.clone(), agent_type: self.agent_type.clone(), key: self.key.clone() }
+    }
+
+    pub(crate) fn run(&self) -> RunId {
+        RunId::new(self.agent(), turn_id(self.message))
+    }
+
+    /// Of the claim, or where there is none, higher than those of earlier attempts.
+    pub(crate) fn epoch(&self) -> Epoch {
+        let now = || Epoch { incarnation: 0, counter: self.runtime.clock.unix_micros() };
+        self.durable.as_ref().map_or_else(now, |durable| durable.epoch)
     }
 
     pub(crate) fn is_durable(&self) -> bool {
