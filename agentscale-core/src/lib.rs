@@ -34,6 +34,7 @@
 //! | `testkit` | `testkit`: a scripted provider, a store with faults, a runtime whose time stands still |
 //! | `conformance` | `conformance`: the promises of each trait as tests for any backend of it, and `testkit` |
 
+pub mod batch;
 pub mod budget;
 pub mod checkpoint;
 #[cfg(feature = "conformance")]

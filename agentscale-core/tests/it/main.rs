@@ -1,5 +1,6 @@
 //! The promises of the vocabulary.
 
+mod batch;
 mod envelope;
 mod invariants;
 mod layers;
