@@ -9,7 +9,7 @@ use agentscale::core::runs::{
     RunStreamLimits, RunStreams,
 };
 use agentscale::prelude::*;
-use agentscale::runtime::RuntimeBuilder;
+use agentscale::runtime::{RuntimeBuilder, RuntimeConfig};
 use agentscale::store::InMemoryCheckpointStore;
 use tokio::sync::Semaphore;
 
@@ -168,8 +168,7 @@ async fn a_run_ends_with_its_last_attempt() {
 #[tokio::test(start_paused = true)]
 async fn streams_that_are_gone_hold_up_no_turn_and_what_had_no_room_is_a_gap() {
     let (may, streams) = (Arc::new(Semaphore::new(1_000)), Flaky::default());
-    let mut config = agentscale::runtime::RuntimeConfig::default();
-    config.max_emitted_events = 10;
+    let config = RuntimeConfig { max_emitted_events: 10, ..RuntimeConfig::default() };
     let builder = Runtime::builder().config(config).run_streams(streams.clone());
     let runtime = start(&may, builder, Pool::stateful()).await;
     let (agent, run) = speaker(&runtime);
@@ -205,8 +204,7 @@ async fn events_are_given_up_some_time_after_their_turn() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_kept_while_its_turn_runs_and_its_time_after() {
     let may = Arc::new(Semaphore::new(1));
-    let mut config = agentscale::runtime::RuntimeConfig::default();
-    config.turn_timeout = Duration::from_secs(7_200);
+    let config = RuntimeConfig { turn_timeout: Duration::from_secs(7_200), ..RuntimeConfig::default() };
     let runtime = start(&may, Runtime::builder().config(config), Pool::volatile()).await;
     let (agent, run) = speaker(&runtime);
     agent.tell(words(&["one", "two"])).await.unwrap();
