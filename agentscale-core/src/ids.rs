@@ -110,6 +110,8 @@ names! {
     JobKind: "job kind";
     /// What is the same in two jobs of which one is enough.
     UniqueKey: "unique key";
+    /// Names a piece of work that is followed from its beginning to its end: a message, a job, a run.
+    TaskName: "task name";
     /// What sort of event of a run it is, such as `text`.
     EventName: "event name";
     /// Names one schedule among those of its tenant.

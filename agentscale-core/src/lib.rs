@@ -63,7 +63,9 @@ pub mod transport;
 pub use budget::BudgetLedger;
 pub use checkpoint::CheckpointStore;
 pub use error::{Error, ErrorKind, Result, Retry, WireError};
-pub use ids::{Account, AgentId, AgentKey, AgentType, IdempotencyKey, MAX_NAME_BYTES, Tenant, Topic};
+pub use ids::{
+    Account, AgentId, AgentKey, AgentType, IdempotencyKey, MAX_NAME_BYTES, TaskName, Tenant, Topic,
+};
 pub use jobs::JobQueue;
 pub use json::Json;
 pub use knowledge::{Embedder, KnowledgeClient};
@@ -71,7 +73,7 @@ pub use lease::LeaseStore;
 pub use llm::{LlmProvider, LlmProviderExt};
 pub use message::{
     Address, AgentMessage, Body, CallChain, ContentType, Deadline, Destination, Envelope, MessageId,
-    MessageKind, Priority, TraceContext,
+    MessageKind, Priority, TraceContext, TraceId,
 };
 pub use observe::Observer;
 pub use runs::RunStreams;

@@ -20,7 +20,7 @@ mod wire;
 pub use body::{Body, ContentType};
 pub use chain::CallChain;
 pub use id::MessageId;
-pub use trace::TraceContext;
+pub use trace::{TraceContext, TraceId};
 
 /// What a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]

@@ -94,6 +94,19 @@ impl Archive {
     }
 }
 
+/// What becomes of months that are too old.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Retirement {
+    /// They stay.
+    #[default]
+    Keep,
+    /// They are dropped when what the archive gives back is what it was given.
+    Archive(Archive),
+    /// They are dropped.
+    Drop,
+}
+
 /// What a file of the archive holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

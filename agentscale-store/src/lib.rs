@@ -55,6 +55,9 @@
 //!
 //! [`SqliteJobQueue`] keeps jobs until workers have done them ([`JobQueue`](agentscale_core::JobQueue)).
 //!
+//! [`ObservationLog`] keeps what happened, for whoever looks for it later, on a [`SqliteObservationStore`] or a
+//! `PostgresObservationStore` (feature `postgres`); [`archive`] is where old months go.
+//!
 //! [`merge`] joins records that are written in several places; `cache` (feature `cache`) holds what costs something to
 //! make, in memory and in Redis, until what it was made of changes.
 //!
@@ -69,7 +72,6 @@
 //! [`sqlite`] holds what other crates build their own files of SQLite on, `postgres` (feature `postgres`) the same for
 //! PostgreSQL: a pool that is safe behind PgBouncer, migrations, kinds of errors.
 
-#[cfg(feature = "postgres")]
 pub mod archive;
 mod budget;
 #[cfg(feature = "cache")]
@@ -87,8 +89,8 @@ mod lease;
 mod logged;
 mod memory;
 pub mod merge;
-#[cfg(feature = "postgres")]
 mod month;
+pub mod observations;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]
@@ -111,6 +113,7 @@ pub use logged::{
     BlockedThread, LoggedCheckpointConfig, LoggedCheckpointStats, LoggedCheckpointStore, OrphanedTail,
 };
 pub use memory::InMemoryCheckpointStore;
+pub use observations::ObservationLog;
 #[cfg(feature = "postgres")]
 pub use postgres::budget::PostgresBudgetLedger;
 #[cfg(feature = "postgres")]
@@ -119,17 +122,24 @@ pub use postgres::checkpoint::{PostgresCheckpointConfig, PostgresCheckpointStore
 pub use postgres::jobs::{PostgresJobConfig, PostgresJobQueue};
 #[cfg(feature = "postgres")]
 pub use postgres::lease::PostgresLeaseStore;
+#[cfg(feature = "postgres")]
+pub use postgres::observations::PostgresObservationStore;
 #[cfg(feature = "redis")]
 pub use runs::{RedisRunStreams, RedisRunStreamsConfig};
 pub use sqlite::budget::SqliteBudgetLedger;
 pub use sqlite::checkpoint::{SqliteCheckpointConfig, SqliteCheckpointStore};
 pub use sqlite::jobs::{SqliteJobConfig, SqliteJobQueue};
 pub use sqlite::lease::SqliteLeaseStore;
+pub use sqlite::observations::SqliteObservationStore;
 pub use stores::Stores;
 
 #[cfg(all(doctest, feature = "redis"))]
 #[doc = include_str!("../../docs/runs.md")]
 struct RunsChapter;
+
+#[doc = include_str!("../../docs/observations.md")]
+#[cfg(doctest)]
+struct ObservationsChapter;
 
 #[doc = include_str!("../../docs/state.md")]
 #[cfg(doctest)]

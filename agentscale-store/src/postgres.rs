@@ -13,18 +13,18 @@ pub(crate) mod jobs;
 pub(crate) mod lease;
 mod link;
 mod migrate;
+pub(crate) mod observations;
 mod outage;
 mod partitions;
 mod pool;
 mod slow;
 mod statement;
 
+pub use crate::archive::Retirement;
 pub use config::{PoolConfig, Pooling, PostgresConfig};
 pub use error::map_error;
 pub use link::Link;
 pub use migrate::Component;
-pub use partitions::{
-    MonthlyTable, Partition, PartitionUnit, PartitionWork, Partitions, RetiredPartition, Retirement,
-};
+pub use partitions::{MonthlyTable, Partition, PartitionUnit, PartitionWork, Partitions, RetiredPartition};
 pub use pool::Postgres;
 pub use statement::{Bound, Statement};

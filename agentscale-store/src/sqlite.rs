@@ -6,6 +6,7 @@ mod error;
 pub(crate) mod jobs;
 pub(crate) mod lease;
 mod migrate;
+pub(crate) mod observations;
 mod open;
 mod rows;
 

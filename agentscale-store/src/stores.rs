@@ -1,6 +1,7 @@
 mod budgets;
 mod jobs;
 mod leases;
+mod observations;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use agentscale_core::checkpoint::StoreSet;
 use agentscale_core::{BudgetLedger, CheckpointStore, Error, ErrorKind, JobQueue, LeaseStore, Result};
 use tokio::sync::OnceCell;
 
+use crate::archive::Retirement;
 use crate::{
-    InMemoryCheckpointStore, InMemoryLeaseStore, SqliteBudgetLedger, SqliteCheckpointStore, SqliteJobQueue,
-    SqliteLeaseStore,
+    InMemoryCheckpointStore, InMemoryLeaseStore, ObservationLog, SqliteBudgetLedger, SqliteCheckpointStore,
+    SqliteJobQueue, SqliteLeaseStore,
 };
 #[cfg(feature = "postgres")]
 use crate::{PostgresBudgetLedger, PostgresCheckpointStore, PostgresJobQueue, PostgresLeaseStore};
@@ -30,6 +32,8 @@ pub struct Stores {
     budgets: Arc<OnceCell<Budgets>>,
     leases: Arc<OnceCell<Leases>>,
     jobs: Arc<OnceCell<Jobs>>,
+    observations: Arc<OnceCell<ObservationLog>>,
+    retirement: Option<Retirement>,
 }
 
 impl Stores {
@@ -82,6 +86,8 @@ impl Stores {
             budgets: Arc::default(),
             leases: Arc::default(),
             jobs: Arc::default(),
+            observations: Arc::default(),
+            retirement: None,
         }
     }
 
@@ -166,11 +172,33 @@ impl Stores {
         SqliteJobQueue::open(folder.join("queue.db")).await.map(Jobs::Sqlite)
     }
 
+    /// Says what becomes of observations that are older than six months. Where nothing is said, those of
+    /// [`Stores::sqlite`] go to its folder `archive`, and those of `Stores::postgres` stay.
+    #[must_use]
+    pub fn with_retirement(mut self, retirement: Retirement) -> Self {
+        self.retirement = Some(retirement);
+        self
+    }
+
+    /// The observation log beside the checkpoints: `observations.db` in the folder of [`Stores::sqlite`], tables by month in
+    /// the schema of `Stores::postgres`, opened when it is first asked for.
+    ///
+    /// # Errors
+    /// `unsupported` for stores of another kind; those of [`SqliteObservationStore::open`](crate::SqliteObservationStore::open) and
+    /// `PostgresObservationStore::on`.
+    pub async fn observations(&self) -> Result<ObservationLog> {
+        self.observations.get_or_try_init(|| observations::open(self)).await.cloned()
+    }
+
     /// Writes what is queued and closes the files and connections that these stores opened.
     ///
     /// # Errors
-    /// Those of [`SqliteCheckpointStore::close`].
+    /// Those of [`SqliteCheckpointStore::close`] and [`ObservationLog::close`].
     pub async fn close(&self) -> Result<()> {
+        let observations = match self.observations.get() {
+            Some(log) => log.close().await,
+            None => Ok(()),
+        };
         #[cfg(feature = "postgres")]
         if let Some(store) = &self.postgres {
             store.close().await?;
@@ -191,7 +219,7 @@ impl Stores {
             Some(store) => store.close().await,
             None => Ok(()),
         };
-        checkpoints.and(budgets).and(leases).and(jobs)
+        checkpoints.and(budgets).and(leases).and(jobs).and(observations)
     }
 }
 

@@ -29,6 +29,8 @@ impl Observer for TracingObserver {
                     tenant = observation.tenant.as_ref().map(tracing::field::display),
                     agent_type = observation.agent.as_ref().map(|agent| agent.agent_type.as_str()),
                     agent = observation.agent.as_ref().map(|agent| agent.key.as_str()),
+                    task = observation.task.as_ref().map(tracing::field::display),
+                    trace = observation.trace.as_ref().map(tracing::field::display),
                     fields = ?observation.fields,
                 )
             };

@@ -8,7 +8,7 @@ use agentscale_core::observe::{
     ObservationBuffer, ObservationLevel, Observer, TracingObserver,
 };
 use agentscale_core::testkit::PausedRuntime;
-use agentscale_core::{Address, HybridClock, Stamp, Tenant};
+use agentscale_core::{Address, HybridClock, MAX_NAME_BYTES, Stamp, Tenant};
 use proptest::prelude::*;
 
 const NODES: usize = 4;
@@ -102,6 +102,42 @@ proptest! {
         }
         prop_assert_eq!(buffer.drain(1).dropped.total(), 0, "drops are reported once");
     }
+}
+
+#[test]
+fn a_buffer_bounded_in_bytes_makes_room_for_a_large_one_among_what_matters_less() {
+    let large = |level, number| numbered(level, number).with_field("text", "x".repeat(100));
+    let bytes = numbered(ObservationLevel::Debug, 0).size_hint();
+    let buffer = ObservationBuffer::new(100).with_max_bytes(5 * bytes);
+    for (number, level) in
+        [ObservationLevel::Debug, ObservationLevel::Error].into_iter().cycle().take(5).enumerate()
+    {
+        buffer.emit(numbered(level, number));
+    }
+    buffer.emit(large(ObservationLevel::Info, 5));
+    assert_eq!(buffer.dropped().of(ObservationLevel::Debug), 2);
+    // What is larger than all that matters less is dropped, and they stay.
+    buffer.emit(numbered(ObservationLevel::Debug, 6).with_field("text", "x".repeat(MAX_FIELD_BYTES)));
+    let batch = buffer.drain_within(100, 2 * bytes);
+    assert_eq!(batch.observations.iter().map(number).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!((batch.dropped.of(ObservationLevel::Debug), batch.dropped.total()), (3, 3));
+    let rest = buffer.drain_within(100, 1).observations;
+    assert_eq!(rest.iter().map(number).collect::<Vec<_>>(), [4], "one that is larger comes alone");
+    assert_eq!(buffer.drain(100).observations.iter().map(number).collect::<Vec<_>>(), [5]);
+}
+
+#[test]
+fn what_was_put_in_past_the_bounds_is_cut_and_says_so() {
+    let mut observation = numbered(ObservationLevel::Info, 0).with_field("short", "text");
+    assert_eq!(observation.clone().bounded(), observation);
+    observation.name = "ä".repeat(MAX_NAME_BYTES).into();
+    for _ in 0..100 {
+        observation.fields.push(("é".repeat(1_000).into(), "ö".repeat(1_000).into()));
+    }
+    let bounded = observation.bounded();
+    assert!(bounded.truncated);
+    assert_eq!((bounded.name.len(), bounded.fields.len()), (MAX_NAME_BYTES, MAX_FIELDS));
+    assert!(bounded.size_hint() < 16_384);
 }
 
 #[test]

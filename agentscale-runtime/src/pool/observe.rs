@@ -1,7 +1,7 @@
 //! What a pool tells the runtime's observer. Without one, nothing is built.
 
 use agentscale_core::observe::{Observation, ObservationLevel};
-use agentscale_core::{Address, AgentMessage, Destination, Error};
+use agentscale_core::{Address, AgentMessage, Destination, Error, TaskName};
 
 use super::AgentPool;
 use crate::agent::Agent;
@@ -30,6 +30,8 @@ impl<A: Agent> AgentPool<A> {
         let mut observation = Observation::new(level, name, self.runtime.stamp())
             .with_tenant(message.tenant.clone())
             .with_field("message", message.id.to_string());
+        observation.task = TaskName::new(message.id.to_string()).ok();
+        observation.trace = message.trace.as_ref().and_then(|trace| trace.trace_id());
         if let Destination::Agent(Address { agent_type, key }) = &message.to {
             observation =
                 observation.with_agent(Address { agent_type: agent_type.clone(), key: key.clone() });

@@ -7,7 +7,7 @@ use agentscale_core::{Error, ErrorKind, Retry};
 ///
 /// `unavailable` for a server that cannot be reached, restarts, is full or read-only, and for a lock that another
 /// connection holds (its context `reason` says which): the outcome of a write is then open, and repeating it is how to
-/// learn it. `conflict`, to be tried later, for a deadlock; `deadline_exceeded` for a statement over its time;
+/// learn it. `conflict`, to be tried later, for a deadlock, and for a row whose partition has changed meanwhile; `deadline_exceeded` for a statement over its time;
 /// `overloaded` where no connection was free; `unauthenticated`, `permission_denied`, `not_found` for what a
 /// connection is refused for; `invalid_input` for text that PostgreSQL cannot hold; `too_large`; `corrupt`; else `internal`.
 ///
@@ -49,6 +49,12 @@ pub(super) fn is_lost(native: &sqlx::Error) -> bool {
 
 fn classify(native: &sqlx::Error) -> (ErrorKind, Option<&'static str>) {
     match native {
+        // A constraint without a name is that of a partition, which another connection has made meanwhile.
+        sqlx::Error::Database(error)
+            if error.code().as_deref() == Some("23514") && error.constraint().is_none() =>
+        {
+            (ErrorKind::Conflict, Some("the partitions have changed"))
+        }
         sqlx::Error::Database(error) => classify_code(&error.code().unwrap_or_default()),
         sqlx::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             (ErrorKind::Unavailable, Some("connection refused"))

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! [`Partitions`] does the rest. What is written for a month that has no partition goes to the default, and moves when the
-//! month's partition is made. The tables have no generated columns, as rows could not be moved then.
+//! month's partition is made: a read in that moment may miss it. A write in that moment may be refused as a `conflict`, to be
+//! tried again. The tables have no generated columns, as rows could not be moved then.
 
 mod retire;
 mod rows;
@@ -20,7 +21,7 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{Bound, Component, Postgres, Statement, map_error};
-use crate::archive::Archive;
+use crate::archive::Retirement;
 use crate::month::Month;
 
 pub use retire::RetiredPartition;
@@ -101,25 +102,13 @@ pub struct Partitions {
 #[derive(Debug)]
 struct Statements {
     make: Statement,
+    now: Statement,
     list: Statement,
     sweep: Statement,
     detach: Statement,
     claim: Statement,
     leaves: Statement,
     drop: Statement,
-}
-
-/// What becomes of months that are too old.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub enum Retirement {
-    /// They stay.
-    #[default]
-    Keep,
-    /// They are dropped when what the archive gives back is what it was given.
-    Archive(Archive),
-    /// They are dropped.
-    Drop,
 }
 
 impl Partitions {
@@ -132,6 +121,7 @@ impl Partitions {
         let statement = |operation, template| postgres.statement(operation, template);
         let statements = Statements {
             make: statement("make partition", "SELECT @.partition_make($1, $2, $3, $4, $5, $6)"),
+            now: statement("read clock", "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"),
             list: statement("list partitions", include_str!("partitions/sql/list.sql")),
             sweep: statement("sweep partition", "SELECT @.partition_sweep($1, $2, $3, $4)"),
             detach: statement("detach partition", "SELECT @.partition_detach($1, $2)"),
@@ -151,6 +141,18 @@ impl Partitions {
         let mut work = self.prepare(unix_micros).await?;
         self.retire_into(unix_micros, retirement, &mut work).await?;
         Ok(work)
+    }
+
+    /// [`prepare`](Self::prepare) by the server's clock, for when a table is opened: what is written then has its place.
+    ///
+    /// # Errors
+    /// Those of [`Postgres::fetch`].
+    pub async fn prepare_now(&self) -> Result<PartitionWork> {
+        let now = &self.statements.now;
+        let rows = self.postgres.fetch(now, Bound::new()).await?;
+        let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Internal, now.operation))?;
+        let micros: i64 = row.try_get(0).map_err(map_error(now.operation))?;
+        self.prepare(micros.cast_unsigned()).await
     }
 
     /// Makes the partitions of this month and those to come.

@@ -15,6 +15,7 @@ mod files;
 mod jobs;
 mod leases;
 mod logged;
+mod observations;
 #[cfg(feature = "redis")]
 mod own_redis;
 #[cfg(feature = "postgres")]

@@ -8,7 +8,7 @@ mod opening;
 mod outages;
 mod owners;
 mod poolers;
-mod relay;
+pub(crate) mod relay;
 mod shares;
 mod slow;
 

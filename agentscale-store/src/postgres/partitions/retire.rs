@@ -3,8 +3,8 @@ use std::time::Duration;
 use agentscale_core::Result;
 
 use super::rows::TableRows;
-use super::{PartitionWork, Partitions, Retirement};
-use crate::archive::{ArchiveManifest, export};
+use super::{PartitionWork, Partitions};
+use crate::archive::{ArchiveManifest, Retirement, export};
 use crate::month::Month;
 use crate::postgres::Bound;
 
