@@ -3,7 +3,7 @@ use std::time::Duration;
 use agentscale_core::runs::{RunId, TurnId};
 use agentscale_core::{
     Account, Address, AgentId, AgentMessage, Body, Deadline, Destination, IdempotencyKey, MessageKind,
-    Priority, Result,
+    Priority, Result, TraceContext,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +20,7 @@ pub struct AgentRef {
     idempotency_key: Option<IdempotencyKey>,
     priority: Priority,
     account: Option<Account>,
+    trace: Option<TraceContext>,
 }
 
 impl AgentRef {
@@ -31,6 +32,7 @@ impl AgentRef {
             idempotency_key: None,
             priority: Priority::default(),
             account: None,
+            trace: None,
         }
     }
 
@@ -59,6 +61,13 @@ impl AgentRef {
     #[must_use]
     pub fn with_account(mut self, account: Account) -> Self {
         self.account = Some(account);
+        self
+    }
+
+    /// Makes what is sent part of a trace.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(trace);
         self
     }
 
@@ -104,6 +113,7 @@ impl AgentRef {
         message.priority = self.priority;
         message.account.clone_from(&self.account);
         message.idempotency_key.clone_from(&self.idempotency_key);
+        message.trace = self.trace.clone().map(Box::new);
         message.deadline = self.timeout.map(|timeout| Deadline::after(stamp.unix_micros(), timeout));
         message
     }

@@ -42,6 +42,7 @@ mod blocking;
 mod config;
 mod emission;
 mod fields;
+mod jobs;
 mod machine;
 mod outbox;
 mod patience;
@@ -56,6 +57,10 @@ mod turn;
 pub use agent::{Agent, Outcome};
 pub use agent_ref::AgentRef;
 pub use config::{Pool, RuntimeConfig, SupervisionConfig};
+pub use jobs::{
+    AgentJob, AgentJobs, JobEnd, JobHandler, JobRun, JobWorker, JobWorkerBuilder, JobWorkerConfig,
+    JobsDrained,
+};
 pub use machine::Machine;
 pub use runtime::{AgentInfo, Drained, Runtime, RuntimeBuilder};
 pub use schedules::{RunningScheduler, Scheduler, SchedulerConfig, SchedulerStats};

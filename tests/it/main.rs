@@ -13,6 +13,7 @@ mod exactly_once;
 mod for_whom;
 mod guide;
 mod invariants;
+mod jobs;
 mod llm_simulator;
 mod local;
 mod meddling;
