@@ -65,6 +65,17 @@ const TARGETS: &[Target] = &[
         features: "--all-features",
         servers: true,
     },
+    Target {
+        name: "queues",
+        option: "--rounds",
+        default: 1_000,
+        variable: "AGENTSCALE_TORTURE_ROUNDS",
+        package: "agentscale-store",
+        test: "queues::",
+        example: None,
+        features: "--features postgres",
+        servers: true,
+    },
 ];
 
 impl Campaign {
@@ -126,6 +137,7 @@ mod tests {
         assert_eq!(parse(&["leases"]), Some(("leases", 100_000)));
         assert_eq!(parse(&["leases", "--histories", "7"]), Some(("leases", 7)));
         assert_eq!(parse(&["state"]), Some(("state", 1_000)));
+        assert_eq!(parse(&["queues", "--rounds", "7"]), Some(("queues", 7)));
     }
 
     #[test]

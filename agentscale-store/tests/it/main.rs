@@ -23,6 +23,7 @@ mod partitions;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod processes;
+mod queues;
 #[cfg(feature = "redis")]
 mod redis_states;
 mod retention;

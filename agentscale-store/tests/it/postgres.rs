@@ -3,7 +3,7 @@
 mod bad_input;
 mod conformance;
 mod faults;
-mod jobs;
+pub(crate) mod jobs;
 mod opening;
 mod outages;
 mod owners;

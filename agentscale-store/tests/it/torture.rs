@@ -16,7 +16,7 @@ mod redis;
 #[cfg(feature = "postgres")]
 mod restarts;
 #[cfg(feature = "postgres")]
-mod server;
+pub(crate) mod server;
 
 use agentscale_core::CheckpointStore;
 use agentscale_core::checkpoint::{HistoryRequest, LoadRequest, Version};

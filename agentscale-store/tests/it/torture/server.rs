@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const NOBODY: u32 = 65_534;
 
 /// A server in a temporary folder, ended with this.
-pub(super) struct OwnServer {
+pub(crate) struct OwnServer {
     folder: TempDir,
     programs: PathBuf,
     port: u16,
@@ -20,7 +20,7 @@ pub(super) struct OwnServer {
 
 impl OwnServer {
     /// `None` where tests run without servers, or its programs are not found, which is said.
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         TestServer::Postgres.url()?;
         let Some(programs) = programs() else {
             eprintln!("left out: no initdb and pg_ctl to start a server with");
@@ -37,16 +37,16 @@ impl OwnServer {
         server
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
     /// `fast` ends connections first; `immediate` is a crash.
-    pub(super) fn stop(&self, mode: &str) {
+    pub(crate) fn stop(&self, mode: &str) {
         self.control(&["stop", "-m", mode]);
     }
 
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.control(&["start"]);
     }
 
