@@ -1,7 +1,7 @@
 //! Agents that are content with *local*: the agent goes on, what it says waits for the shared store.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agentscale::core::checkpoint::{ClaimRequest, Durability, LoadRequest};
@@ -141,4 +141,55 @@ async fn what_a_drain_cannot_bring_away_follows_at_the_next_start_with_its_messa
     assert_eq!(sum(&runtime, "alice").await, 5);
     until("the outbox is empty", async || pending(node.shared.as_ref()).await == 0).await;
     runtime.drain(Duration::from_secs(5)).await;
+}
+
+/// However many wait, they leave as their turns were.
+#[tokio::test]
+async fn many_replies_leave_in_the_order_of_their_turns() {
+    let node = Node::new().await;
+    let runtime = start(node.log().await).await;
+    assert_eq!(sum(&runtime, "alice").await, 0);
+    node.close_way(true);
+    let came = Arc::new(Mutex::new(Vec::new()));
+    let asked: Vec<_> = (0..40)
+        .map(|_| {
+            let (worker, came) = (worker(&runtime, "alice"), came.clone());
+            tokio::spawn(async move {
+                let answer = worker.ask::<_, Sum>(vec![Do::Add(1)]).await.unwrap();
+                came.lock().unwrap().push(answer.sum);
+            })
+        })
+        .collect();
+    until("all turns are over", async || runtime.stats().turns == 41).await;
+    assert_eq!(came.lock().unwrap().len(), 0);
+    node.close_way(false);
+    for asked in asked {
+        asked.await.unwrap();
+    }
+    assert_eq!(*came.lock().unwrap(), (1..=40).collect::<Vec<_>>());
+}
+
+/// A turn that panics behind those that wait fails alone: they leave, and what comes after it knows of them.
+#[tokio::test]
+async fn a_panic_keeps_nothing_back_that_waits() {
+    let node = Node::new().await;
+    let log = node.log().await;
+    let runtime = start(log.clone()).await;
+    assert_eq!(sum(&runtime, "alice").await, 0);
+    node.close_way(true);
+    let before = [ask(&runtime, "alice", vec![Do::Add(5)]), ask(&runtime, "alice", vec![Do::Add(1)])];
+    until("both turns are over", async || runtime.stats().turns == 3).await;
+    let panicked = ask(&runtime, "alice", vec![Do::Add(100), Do::Panic]).await.unwrap();
+    assert_eq!(panicked.unwrap_err().kind(), ErrorKind::Internal);
+    assert!(before.iter().all(|asked| !asked.is_finished()));
+    let after = ask(&runtime, "alice", vec![Do::Add(10)]);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!after.is_finished());
+    node.close_way(false);
+    let mut sums = Vec::new();
+    for asked in before.into_iter().chain([after]) {
+        sums.push(asked.await.unwrap().unwrap().sum);
+    }
+    assert_eq!(sums, [5, 6, 16]);
+    assert_eq!(log.stats().orphaned, 0);
 }
