@@ -9,4 +9,5 @@ pub mod llm;
 pub mod runs;
 pub mod schedule;
 pub mod secrets;
+pub mod slots;
 pub mod transport;

@@ -54,6 +54,7 @@ pub mod runs;
 pub mod schedule;
 pub mod secrets;
 pub mod service;
+pub mod slots;
 mod stamp;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -79,6 +80,7 @@ pub use observe::Observer;
 pub use runs::RunStreams;
 pub use schedule::ScheduleStore;
 pub use secrets::SecretSource;
+pub use slots::SlotStore;
 pub use stamp::{HybridClock, Stamp};
 pub use time::Clock;
 pub use transport::{Transport, TransportExt};

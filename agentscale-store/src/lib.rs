@@ -58,6 +58,9 @@
 //! [`ObservationLog`] keeps what happened, for whoever looks for it later, on a [`SqliteObservationStore`] or a
 //! `PostgresObservationStore` (feature `postgres`); [`archive`] is where old months go.
 //!
+//! [`SqliteSlotStore`], [`InMemorySlotStore`] and `PostgresSlotStore` (feature `postgres`) count how many runs of an account
+//! are under way ([`SlotStore`](agentscale_core::SlotStore)), over all instances.
+//!
 //! [`merge`] joins records that are written in several places; `cache` (feature `cache`) holds what costs something to
 //! make, in memory and in Redis, until what it was made of changes.
 //!
@@ -98,6 +101,7 @@ mod redis_link;
 mod retention;
 #[cfg(feature = "redis")]
 mod runs;
+mod slots;
 pub mod sqlite;
 mod stores;
 
@@ -124,13 +128,17 @@ pub use postgres::jobs::{PostgresJobConfig, PostgresJobQueue};
 pub use postgres::lease::PostgresLeaseStore;
 #[cfg(feature = "postgres")]
 pub use postgres::observations::PostgresObservationStore;
+#[cfg(feature = "postgres")]
+pub use postgres::slots::PostgresSlotStore;
 #[cfg(feature = "redis")]
 pub use runs::{RedisRunStreams, RedisRunStreamsConfig};
+pub use slots::InMemorySlotStore;
 pub use sqlite::budget::SqliteBudgetLedger;
 pub use sqlite::checkpoint::{SqliteCheckpointConfig, SqliteCheckpointStore};
 pub use sqlite::jobs::{SqliteJobConfig, SqliteJobQueue};
 pub use sqlite::lease::SqliteLeaseStore;
 pub use sqlite::observations::SqliteObservationStore;
+pub use sqlite::slots::SqliteSlotStore;
 pub use stores::Stores;
 
 #[cfg(all(doctest, feature = "redis"))]
@@ -144,3 +152,7 @@ struct ObservationsChapter;
 #[doc = include_str!("../../docs/state.md")]
 #[cfg(doctest)]
 struct StateChapter;
+
+#[doc = include_str!("../../docs/tiers.md")]
+#[cfg(doctest)]
+struct TiersChapter;

@@ -17,6 +17,7 @@ pub(crate) mod observations;
 mod outage;
 mod partitions;
 mod pool;
+pub(crate) mod slots;
 mod slow;
 mod statement;
 

@@ -9,6 +9,7 @@ mod migrate;
 pub(crate) mod observations;
 mod open;
 mod rows;
+pub(crate) mod slots;
 
 pub use crate::group::{Batch, GroupWriter, QueueConfig};
 pub use error::map_error;

@@ -2,24 +2,30 @@ mod budgets;
 mod jobs;
 mod leases;
 mod observations;
+mod slots;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use agentscale_core::checkpoint::StoreSet;
-use agentscale_core::{BudgetLedger, CheckpointStore, Error, ErrorKind, JobQueue, LeaseStore, Result};
+use agentscale_core::{
+    BudgetLedger, CheckpointStore, Error, ErrorKind, JobQueue, LeaseStore, Result, SlotStore,
+};
 use tokio::sync::OnceCell;
 
 use crate::archive::Retirement;
 use crate::{
-    InMemoryCheckpointStore, InMemoryLeaseStore, ObservationLog, SqliteBudgetLedger, SqliteCheckpointStore,
-    SqliteJobQueue, SqliteLeaseStore,
+    InMemoryCheckpointStore, InMemoryLeaseStore, InMemorySlotStore, ObservationLog, SqliteBudgetLedger,
+    SqliteCheckpointStore, SqliteJobQueue, SqliteLeaseStore, SqliteSlotStore,
 };
 #[cfg(feature = "postgres")]
-use crate::{PostgresBudgetLedger, PostgresCheckpointStore, PostgresJobQueue, PostgresLeaseStore};
+use crate::{
+    PostgresBudgetLedger, PostgresCheckpointStore, PostgresJobQueue, PostgresLeaseStore, PostgresSlotStore,
+};
 use budgets::Budgets;
 use jobs::Jobs;
 use leases::Leases;
+use slots::Slots;
 
 /// The durable stores of one runtime.
 #[derive(Clone, Debug)]
@@ -34,6 +40,7 @@ pub struct Stores {
     jobs: Arc<OnceCell<Jobs>>,
     observations: Arc<OnceCell<ObservationLog>>,
     retirement: Option<Retirement>,
+    slots: Arc<OnceCell<Slots>>,
 }
 
 impl Stores {
@@ -72,6 +79,7 @@ impl Stores {
     pub fn in_memory() -> Self {
         let mut stores = Self::with_checkpoints(Arc::new(InMemoryCheckpointStore::new()));
         stores.leases = Arc::new(OnceCell::from(Leases::Memory(InMemoryLeaseStore::new())));
+        stores.slots = Arc::new(OnceCell::from(Slots::Memory(InMemorySlotStore::new())));
         stores
     }
 
@@ -88,6 +96,7 @@ impl Stores {
             jobs: Arc::default(),
             observations: Arc::default(),
             retirement: None,
+            slots: Arc::default(),
         }
     }
 
@@ -190,6 +199,26 @@ impl Stores {
         self.observations.get_or_try_init(|| observations::open(self)).await.cloned()
     }
 
+    /// The slots of accounts beside the checkpoints: `slots.db` in the folder of [`Stores::sqlite`], tables in the schema of
+    /// `Stores::postgres`, opened when they are first asked for; those of [`Stores::in_memory`] are the process's.
+    ///
+    /// # Errors
+    /// `unsupported` for stores around one of the host's own; those of [`SqliteSlotStore::open`] and `PostgresSlotStore::on`.
+    pub async fn slots(&self) -> Result<Arc<dyn SlotStore>> {
+        self.slots.get_or_try_init(|| self.open_slots()).await.map(Slots::store)
+    }
+
+    async fn open_slots(&self) -> Result<Slots> {
+        #[cfg(feature = "postgres")]
+        if let Some(store) = &self.postgres {
+            return PostgresSlotStore::on(store.postgres().clone()).await.map(Slots::Postgres);
+        }
+        let Some(folder) = &self.folder else {
+            return Err(Error::new(ErrorKind::Unsupported, "open slots").with_context("reason", "no folder"));
+        };
+        SqliteSlotStore::open(folder.join("slots.db")).await.map(Slots::Sqlite)
+    }
+
     /// Writes what is queued and closes the files and connections that these stores opened.
     ///
     /// # Errors
@@ -215,11 +244,15 @@ impl Stores {
             Some(jobs) => jobs.close().await,
             None => Ok(()),
         };
+        let slots = match self.slots.get() {
+            Some(slots) => slots.close().await,
+            None => Ok(()),
+        };
         let checkpoints = match &self.sqlite {
             Some(store) => store.close().await,
             None => Ok(()),
         };
-        checkpoints.and(budgets).and(leases).and(jobs).and(observations)
+        checkpoints.and(budgets).and(leases).and(jobs).and(observations).and(slots)
     }
 }
 

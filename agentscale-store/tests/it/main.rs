@@ -33,5 +33,6 @@ mod same_answers;
 mod scene;
 mod servers;
 mod shares;
+mod slots;
 mod small_disk;
 mod torture;

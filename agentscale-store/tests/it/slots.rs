@@ -1,0 +1,5 @@
+//! Slots of accounts, over each store.
+
+mod conformance;
+mod handle;
+mod processes;
