@@ -44,6 +44,7 @@
 //! | `store-encryption` | `store::EncryptedCheckpointStore`, which seals what agents keep |
 //! | `store-postgres` | `store::PostgresCheckpointStore`, shared by many instances |
 //! | `store-redis` | `store::RedisStates` and `store::cache::RedisCache`, a Redis behind both; `store::RedisRunStreams` |
+//! | `store-schedules` | `store::SqliteScheduleStore` and `store::PostgresScheduleStore`: cron, intervals, events |
 //! | `transport-nats` | `core::transport::NatsTransport` |
 //! | `full` | all of the above |
 
@@ -74,8 +75,3 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-/// The chapter's program compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/queues-and-schedules.md")]
-struct QueuesAndSchedules;

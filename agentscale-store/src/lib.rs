@@ -101,6 +101,8 @@ mod redis_link;
 mod retention;
 #[cfg(feature = "redis")]
 mod runs;
+#[cfg(feature = "schedules")]
+mod schedule;
 mod slots;
 pub mod sqlite;
 mod stores;
@@ -128,6 +130,8 @@ pub use postgres::jobs::{PostgresJobConfig, PostgresJobQueue};
 pub use postgres::lease::PostgresLeaseStore;
 #[cfg(feature = "postgres")]
 pub use postgres::observations::PostgresObservationStore;
+#[cfg(all(feature = "postgres", feature = "schedules"))]
+pub use postgres::schedules::PostgresScheduleStore;
 #[cfg(feature = "postgres")]
 pub use postgres::slots::PostgresSlotStore;
 #[cfg(feature = "redis")]
@@ -138,6 +142,8 @@ pub use sqlite::checkpoint::{SqliteCheckpointConfig, SqliteCheckpointStore};
 pub use sqlite::jobs::{SqliteJobConfig, SqliteJobQueue};
 pub use sqlite::lease::SqliteLeaseStore;
 pub use sqlite::observations::SqliteObservationStore;
+#[cfg(feature = "schedules")]
+pub use sqlite::schedules::SqliteScheduleStore;
 pub use sqlite::slots::SqliteSlotStore;
 pub use stores::Stores;
 

@@ -17,6 +17,8 @@ pub(crate) mod observations;
 mod outage;
 mod partitions;
 mod pool;
+#[cfg(feature = "schedules")]
+pub(crate) mod schedules;
 pub(crate) mod slots;
 mod slow;
 mod statement;

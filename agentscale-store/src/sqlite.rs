@@ -9,6 +9,8 @@ mod migrate;
 pub(crate) mod observations;
 mod open;
 mod rows;
+#[cfg(feature = "schedules")]
+pub(crate) mod schedules;
 pub(crate) mod slots;
 
 pub use crate::group::{Batch, GroupWriter, QueueConfig};

@@ -7,6 +7,8 @@ mod slots;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "schedules")]
+use agentscale_core::ScheduleStore;
 use agentscale_core::checkpoint::StoreSet;
 use agentscale_core::{
     BudgetLedger, CheckpointStore, Error, ErrorKind, JobQueue, LeaseStore, Result, SlotStore,
@@ -41,6 +43,8 @@ pub struct Stores {
     observations: Arc<OnceCell<ObservationLog>>,
     retirement: Option<Retirement>,
     slots: Arc<OnceCell<Slots>>,
+    #[cfg(feature = "schedules")]
+    schedules: Arc<OnceCell<Arc<dyn ScheduleStore>>>,
 }
 
 impl Stores {
@@ -97,6 +101,8 @@ impl Stores {
             observations: Arc::default(),
             retirement: None,
             slots: Arc::default(),
+            #[cfg(feature = "schedules")]
+            schedules: Arc::default(),
         }
     }
 
@@ -168,6 +174,16 @@ impl Stores {
     /// `PostgresJobQueue::on`.
     pub async fn jobs(&self) -> Result<Arc<dyn JobQueue>> {
         self.jobs.get_or_try_init(|| self.open_jobs()).await.map(Jobs::queue)
+    }
+
+    /// The schedules beside the jobs, in the same file or schema, opened when they are first asked for.
+    ///
+    /// # Errors
+    /// Those of [`jobs`](Self::jobs) and `PostgresScheduleStore::on`.
+    #[cfg(feature = "schedules")]
+    pub async fn schedules(&self) -> Result<Arc<dyn ScheduleStore>> {
+        let open = async || self.jobs.get_or_try_init(|| self.open_jobs()).await?.schedules().await;
+        self.schedules.get_or_try_init(open).await.cloned()
     }
 
     async fn open_jobs(&self) -> Result<Jobs> {

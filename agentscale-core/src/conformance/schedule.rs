@@ -86,6 +86,7 @@ macro_rules! schedule_store_conformance {
             putting::the_same_again_changes_nothing
             putting::another_timing_counts_from_now_and_another_job_keeps_the_time
             putting::revisions_and_epochs_ascend_through_a_deletion
+            putting::of_many_that_make_one_schedule_one_does
             listing::schedules_are_listed_by_name_in_pages
             listing::tenants_are_apart
             listing::the_longest_names_are_kept
@@ -94,6 +95,7 @@ macro_rules! schedule_store_conformance {
             firing::a_single_run_comes_once
             firing::an_interval_comes_again
             firing::of_many_that_tick_one_fires_each_time
+            firing::a_tick_that_is_dropped_has_fired_or_not
             firing::a_tick_takes_what_is_due_longest_and_says_that_there_is_more
             firing::a_run_is_left_out_while_the_job_of_the_last_one_has_not_ended
             firing::a_deleted_schedule_fires_no_more

@@ -1,3 +1,6 @@
+#[cfg(feature = "schedules")]
+mod transaction;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +20,8 @@ use super::migrate::{Component, migrate};
 use super::outage::OutageWatch;
 use super::slow::SlowLog;
 use super::statement::{Bound, Statement, check_schema};
+#[cfg(feature = "schedules")]
+pub(crate) use transaction::Transaction;
 
 /// A connection that was used within this time is used again without a question.
 const FRESH: Duration = Duration::from_secs(1);

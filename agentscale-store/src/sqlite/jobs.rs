@@ -3,7 +3,7 @@
 mod claim;
 mod config;
 mod end;
-mod enqueue;
+pub(crate) mod enqueue;
 mod op;
 mod rare;
 mod read;
@@ -37,7 +37,10 @@ use writer::JobWriter;
 const SCHEMA: Schema = Schema {
     // "ASJQ"
     application_id: 0x4153_4a51,
-    migrations: &[include_str!("../../migrations/0001_jobs.sql")],
+    migrations: &[
+        include_str!("../../migrations/0001_jobs.sql"),
+        include_str!("../../migrations/0002_schedules.sql"),
+    ],
 };
 
 /// Keeps jobs in one file of SQLite, for the processes of one machine. Clones share the queue.
@@ -132,7 +135,18 @@ impl SqliteJobQueue {
         })?
     }
 
-    async fn reader(&self, operation: &'static str) -> Result<PoolConnection<Sqlite>> {
+    /// Hands the writer what is to be done to the schedules beside the jobs.
+    #[cfg(feature = "schedules")]
+    pub(super) async fn schedule(&self, bytes: usize, op: super::schedules::ScheduleOp) -> Result<()> {
+        self.shared.writer.submit(Op::Schedule(op), bytes).await
+    }
+
+    #[cfg(feature = "schedules")]
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
+    }
+
+    pub(super) async fn reader(&self, operation: &'static str) -> Result<PoolConnection<Sqlite>> {
         self.shared.readers.acquire().await.map_err(map_error(operation))
     }
 }

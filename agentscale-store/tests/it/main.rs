@@ -31,6 +31,8 @@ mod retention;
 mod runs;
 mod same_answers;
 mod scene;
+#[cfg(feature = "schedules")]
+mod schedules;
 mod servers;
 mod shares;
 mod slots;

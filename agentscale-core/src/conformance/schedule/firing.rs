@@ -98,6 +98,29 @@ pub async fn of_many_that_tick_one_fires_each_time(harness: &dyn ScheduleStoreHa
     assert_eq!(claimed, jobs.into_iter().collect());
 }
 
+/// Whoever stops waiting for a tick leaves each schedule fired with its job, or due.
+pub async fn a_tick_that_is_dropped_has_fired_or_not(harness: &dyn ScheduleStoreHarness) {
+    const SCHEDULES: usize = 60;
+    let store = harness.start().await;
+    for number in 0..SCHEDULES {
+        store.put(schedule(&format!("schedule {number}"), ago(harness, SECOND))).await;
+    }
+    for round in 0..25 {
+        let patience = Duration::from_micros(100 * round);
+        // Whether it was answered or dropped does not matter here.
+        let _ = tokio::time::timeout(patience, store.schedules.tick(2)).await;
+    }
+    // What a dropped tick holds is let go soon.
+    while store.jobs.counts(&["mail".try_into().expect("a name")]).await.expect("they are counted")[0].ready
+        < SCHEDULES as u64
+    {
+        store.tick().await;
+    }
+    let jobs: BTreeSet<_> = store.claim().await.into_iter().map(|claimed| claimed.job.id).collect();
+    assert_eq!(jobs.len(), SCHEDULES);
+    assert_eq!((store.tick().await.fired.len(), store.claim().await.len()), (0, 0));
+}
+
 /// No more than asked for fire at once, and those first that are due longest.
 pub async fn a_tick_takes_what_is_due_longest_and_says_that_there_is_more(
     harness: &dyn ScheduleStoreHarness,

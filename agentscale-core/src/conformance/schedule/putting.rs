@@ -1,5 +1,6 @@
 //! What is stored, and what is refused.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::ScheduleStoreHarness;
@@ -134,5 +135,31 @@ pub async fn revisions_and_epochs_ascend_through_a_deletion(harness: &dyn Schedu
         (revision, epoch) = (put.revision, fired.epoch);
         assert!(store.schedules.delete(&key("a"), None).await.expect("it is deleted"));
         assert!(!store.schedules.delete(&key("a"), None).await.expect("it is gone"));
+    }
+}
+
+/// Of several that want to be the first, one is; where that does not matter, each succeeds.
+pub async fn of_many_that_make_one_schedule_one_does(harness: &dyn ScheduleStoreHarness) {
+    let store = harness.start().await;
+    for (expected, made) in [(Expected::Absent, 1), (Expected::Any, 8)] {
+        let name = format!("{expected:?}");
+        let mut tasks = Vec::new();
+        for _ in 0..8 {
+            let request = PutSchedule::new(schedule(&name, hourly())).expecting(expected);
+            let store = store.schedules.clone();
+            tasks.push(tokio::spawn(async move { store.put(request).await }));
+        }
+        let mut revisions = BTreeSet::new();
+        let mut answers = 0;
+        for task in tasks {
+            match task.await.expect("it ends") {
+                Ok(info) => {
+                    answers += 1;
+                    revisions.insert(info.revision);
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
+            }
+        }
+        assert_eq!((answers, revisions.len()), (made, 1));
     }
 }

@@ -4,6 +4,9 @@ use agentscale_core::jobs::{
 use agentscale_core::{Error, Result, Tenant};
 use tokio::sync::oneshot;
 
+#[cfg(feature = "schedules")]
+use crate::sqlite::schedules::ScheduleOp;
+
 /// Where an answer goes. Whoever does not listen any more misses it.
 #[derive(Debug)]
 pub(super) struct Answer<T>(pub(super) oneshot::Sender<Result<T>>);
@@ -26,12 +29,19 @@ pub(super) enum Op {
     Discard(Tenant, Vec<JobId>, Answer<Vec<JobId>>),
     Maintain(usize, Answer<Maintained>),
     TakeBack(Answer<bool>),
+    #[cfg(feature = "schedules")]
+    Schedule(ScheduleOp),
 }
 
 impl Op {
     /// Whether its loss is no loss: a renewal that is forgotten ends a claim early.
     pub(super) fn is_soft(&self) -> bool {
-        matches!(self, Self::Heartbeat(..) | Self::Maintain(..) | Self::TakeBack(..))
+        match self {
+            Self::Heartbeat(..) | Self::Maintain(..) | Self::TakeBack(..) => true,
+            #[cfg(feature = "schedules")]
+            Self::Schedule(op) => op.is_soft(),
+            _ => false,
+        }
     }
 
     pub(super) fn fail(self, error: Error) {
@@ -44,6 +54,8 @@ impl Op {
             Self::Redrive(.., answer) | Self::Discard(.., answer) => answer.give(Err(error)),
             Self::Maintain(_, answer) => answer.give(Err(error)),
             Self::TakeBack(answer) => answer.give(Err(error)),
+            #[cfg(feature = "schedules")]
+            Self::Schedule(op) => op.answer(Err(error)),
         }
     }
 }

@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 use super::claim::{self, Shares};
 use super::op::Op;
 use super::{end, enqueue, rare};
+#[cfg(feature = "schedules")]
+use crate::sqlite::schedules::{self, ScheduleReply};
 use crate::sqlite::{Batch, map_error};
 
 /// A wall clock that is so much behind the monotonic one was set back.
@@ -42,6 +44,8 @@ enum Reply {
     Ids(Vec<JobId>),
     Maintained(Maintained),
     TakenBack(bool),
+    #[cfg(feature = "schedules")]
+    Scheduled(ScheduleReply),
 }
 
 impl JobWriter {
@@ -158,6 +162,11 @@ impl JobWriter {
                 rare::maintain(connection, *most, now).await.map(Reply::Maintained).map(Ok)
             }
             Op::Finish(finishes, _) if finishes.is_empty() => Ok(Ok(Reply::Finished(Vec::new()))),
+            #[cfg(feature = "schedules")]
+            Op::Schedule(op) => {
+                let applied = schedules::apply(connection, op, &self.limits, now).await?;
+                Ok(applied.map(Reply::Scheduled))
+            }
             Op::Enqueue(..) | Op::Finish(..) | Op::TakeBack(..) => Err(unexpected()),
         }
     }
@@ -190,6 +199,8 @@ impl Op {
             }
             (Self::Maintain(_, answer), Ok(Reply::Maintained(maintained))) => answer.give(Ok(maintained)),
             (Self::TakeBack(answer), Ok(Reply::TakenBack(taken_back))) => answer.give(Ok(taken_back)),
+            #[cfg(feature = "schedules")]
+            (Self::Schedule(op), Ok(Reply::Scheduled(reply))) => op.answer(Ok(reply)),
             (op, Ok(_)) => op.fail(unexpected()),
             (op, Err(error)) => op.fail(error),
         }
@@ -203,6 +214,8 @@ impl Reply {
             Self::Enqueued(enqueued) => enqueued.iter().any(Enqueued::is_added),
             Self::Finished(finished) => finished.iter().any(|state| matches!(state, Ok(JobState::Ready))),
             Self::Ids(_) | Self::TakenBack(true) => true,
+            #[cfg(feature = "schedules")]
+            Self::Scheduled(reply) => reply.makes_ready(),
             _ => false,
         }
     }

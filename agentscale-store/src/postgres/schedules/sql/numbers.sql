@@ -1,0 +1,1 @@
+SELECT nextval('@.schedule_numbers'), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
