@@ -2,10 +2,10 @@
 WITH hit AS MATERIALIZED (
   SELECT j.segment, j.id, j.worker FROM @.jobs j WHERE j.id = $2 AND j.tenant = $1 LIMIT 1 FOR UPDATE
 ), gone AS (
-  DELETE FROM @.jobs j USING hit h WHERE j.segment = h.segment AND j.id = h.id AND h.segment > -2 AND h.worker IS NULL
+  DELETE FROM @.jobs j USING hit h WHERE j.segment = h.segment AND j.id = ANY (ARRAY[h.id]) AND h.segment > -2 AND h.worker IS NULL
   RETURNING j.*
 ), marked AS (
-  UPDATE @.jobs j SET cancel = true FROM hit h WHERE j.segment = h.segment AND j.id = h.id AND h.worker IS NOT NULL
+  UPDATE @.jobs j SET cancel = true FROM hit h WHERE j.segment = h.segment AND j.id = ANY (ARRAY[h.id]) AND h.worker IS NOT NULL
 ), freed AS (
   DELETE FROM @.jobs_keys k USING gone g WHERE k.tenant = g.tenant AND k.key = g.unique_key AND k.job = g.id
 ), recorded AS (

@@ -1,4 +1,5 @@
--- Statements find jobs by `worker` only where the index of those that are ready or running is wanted, else by `at`.
+-- Plans are made while segments are empty, and kept when they are not. So jobs are found by `worker` only where the index of
+-- those that are ready or running is wanted, else by `at`; and `= ANY (ARRAY[...])` keeps a join from reading all of an index.
 --
 -- Jobs of one class after those of the class before, segment after segment, oldest first; before them the oldest of any class.
 -- The planner keeps the order of `probe`, and the limit ends the search at the first enough.
@@ -18,12 +19,12 @@ WITH probe AS MATERIALIZED (
   ) h ORDER BY h.seq LIMIT $7
 ), aged AS MATERIALIZED (
   SELECT h.* FROM oldest o CROSS JOIN LATERAL (
-    SELECT j.segment, j.ctid AS row FROM @.jobs j
+    SELECT j.segment, j.id, j.ctid AS row FROM @.jobs j
     WHERE j.segment = o.segment AND j.id = o.id AND j.at IS NULL LIMIT 1 FOR UPDATE SKIP LOCKED
   ) h
 ), urgent AS MATERIALIZED (
   SELECT h.* FROM probe p CROSS JOIN LATERAL (
-    SELECT j.segment, j.ctid AS row FROM @.jobs j
+    SELECT j.segment, j.id, j.ctid AS row FROM @.jobs j
     WHERE j.segment = p.segment AND j.queue = $1 AND j.class = p.class AND j.seq > p.mark AND j.worker IS NULL
     ORDER BY j.seq LIMIT $6 FOR UPDATE SKIP LOCKED
   ) h LIMIT $6
@@ -34,7 +35,7 @@ WITH probe AS MATERIALIZED (
 ), claimed AS (
   UPDATE @.jobs j SET worker = $8, attempts = j.attempts + 1,
     at = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $9
-  FROM picked p WHERE j.segment = p.segment AND j.ctid = p.row
+  FROM picked p WHERE j.segment = p.segment AND j.id = ANY (ARRAY[p.id]) AND j.ctid = p.row
   RETURNING j.*
 ), freed AS (
   DELETE FROM @.jobs_keys k USING claimed c

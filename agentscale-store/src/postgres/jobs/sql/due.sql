@@ -6,7 +6,7 @@ due AS MATERIALIZED (
     WHERE w.segment = -1 AND w.queue = $1 AND w.at >= $2 AND w.at <= m.now ORDER BY w.at LIMIT $3 FOR UPDATE SKIP LOCKED
   ) j
 ), moved AS (
-  DELETE FROM @.jobs j USING due d WHERE j.segment = -1 AND j.id = d.id RETURNING j.*
+  DELETE FROM @.jobs j USING due d WHERE j.segment = -1 AND j.id = ANY (ARRAY[d.id]) RETURNING j.*
 ), ready AS (
   INSERT INTO @.jobs (segment, id, seq, tenant, queue, class, kind, payload, details, attempts, max_attempts, enqueued, cause,
     unique_key, unique_begun, idempotency, retention)

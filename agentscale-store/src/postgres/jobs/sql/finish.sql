@@ -6,7 +6,7 @@ WITH f AS MATERIALIZED (
   ) f(place, segment, id, seq, outcome, result, cause, after, lost)
 ), ended AS (
   DELETE FROM @.jobs j USING f
-  WHERE j.segment = f.segment AND j.id = f.id AND j.seq = f.seq AND (j.at <= f.now) = f.lost
+  WHERE j.segment = f.segment AND j.id = ANY (ARRAY[f.id]) AND j.seq = f.seq AND (j.at <= f.now) = f.lost
   RETURNING f.place, f.outcome, f.result, f.cause AS new_cause, f.after, f.now, CASE
     WHEN f.outcome = 3 THEN 3
     WHEN f.outcome = 4 OR (j.cancel AND f.outcome IN (0, 1)) THEN 4
