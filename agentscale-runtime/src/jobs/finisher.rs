@@ -29,7 +29,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut ended: mpsc::Receiver<Ended>) {
     let most = shared.queue.capabilities().limits.batch.max(1);
     let mut list = Vec::with_capacity(most);
     while ended.recv_many(&mut list, most).await > 0 {
-        let mut open: Vec<Ended> = list.drain(..).filter_map(|ended| shared.keep_open(ended)).collect();
+        // One that ended while its claim was thought to be lost is told of once: the queue may not have taken it back.
+        let (mut open, lost): (Vec<_>, Vec<_>) = list.drain(..).partition(|ended| ended.finish.is_some());
+        lost.iter().for_each(|ended| shared.close(ended, Became::Lost));
         while !open.is_empty() {
             open = tell(&shared, open).await;
         }
@@ -59,7 +61,7 @@ async fn tell(shared: &Shared, open: Vec<Ended>) -> Vec<Ended> {
 
 impl Shared {
     fn keep_open(&self, ended: Ended) -> Option<Ended> {
-        if ended.finish.is_some() && !ended.entry.is_lost() {
+        if !ended.entry.is_lost() {
             return Some(ended);
         }
         self.close(&ended, Became::Lost);

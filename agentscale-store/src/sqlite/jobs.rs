@@ -99,7 +99,8 @@ impl SqliteJobQueue {
     /// Adds jobs within the transaction that the caller has under way on a connection of its own to
     /// [`path`](Self::path): they are there when it commits, and are found at the next poll.
     ///
-    /// The connection waits for locks (`busy_timeout`), and its transaction begins `IMMEDIATE`.
+    /// The connection waits for locks (`busy_timeout`), and its transaction begins `IMMEDIATE`. It is short: the queue's
+    /// writers wait for its end.
     ///
     /// # Errors
     /// Those of [`JobQueue::enqueue`]; nothing is added then, and the transaction goes on. As

@@ -10,7 +10,7 @@ use agentscale_core::{IdempotencyKey, Result, Tenant};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::row::{self, COLUMNS};
-use super::standing::{DEAD, READY, job_state};
+use super::standing::{DEAD, READY, WAITING, job_state};
 use crate::checkpoint::stored::{json, limit};
 use crate::jobs::not_found;
 use crate::sqlite::map_error;
@@ -56,14 +56,18 @@ pub(super) async fn counts(
     let failed = || map_error("count jobs");
     let mut counts: Vec<_> = queues.iter().cloned().map(QueueCounts::new).collect();
     let names: Vec<&str> = queues.iter().map(QueueName::as_str).collect();
-    let rows = sqlx::query(
-        "SELECT q.key, j.state, count(*), min(j.enqueued) FROM json_each(?1) q JOIN jobs j ON j.queue = q.value \
-         GROUP BY q.key, j.state",
-    )
-    .bind(json(&names))
-    .fetch_all(connection)
-    .await
-    .map_err(failed())?;
+    // Those that are ready, the most, are counted in their index alone.
+    let text = format!(
+        "SELECT q.key, {READY}, (SELECT count(*) FROM jobs WHERE queue = q.value AND state = {READY}), \
+           (SELECT enqueued FROM jobs WHERE seq = (SELECT min(seq) FROM jobs WHERE queue = q.value AND state = {READY})) \
+         FROM json_each(?1) q \
+         UNION ALL SELECT q.key, j.state, count(*), NULL FROM jobs j JOIN json_each(?1) q ON q.value = j.queue \
+           WHERE j.due IS NOT NULL GROUP BY q.key, j.state \
+         UNION ALL SELECT q.key, j.state, count(*), NULL FROM jobs j JOIN json_each(?1) q ON q.value = j.queue \
+           WHERE j.letter IS NOT NULL GROUP BY q.key, j.state"
+    );
+    let rows =
+        sqlx::query(AssertSqlSafe(text)).bind(json(&names)).fetch_all(connection).await.map_err(failed())?;
     for row in rows {
         let place: i64 = row.try_get(0).map_err(failed())?;
         let Some(counts) = usize::try_from(place).ok().and_then(|place| counts.get_mut(place)) else {
@@ -73,12 +77,13 @@ pub(super) async fn counts(
         let number = row.try_get::<i64, _>(2).map_err(failed())?.cast_unsigned();
         match state {
             READY => {
-                let oldest: i64 = row.try_get(3).map_err(failed())?;
+                let oldest: Option<i64> = row.try_get(3).map_err(failed())?;
                 counts.ready = number;
-                counts.oldest_ready = Some(Duration::from_micros(now.saturating_sub(oldest.cast_unsigned())));
+                counts.oldest_ready =
+                    oldest.map(|oldest| Duration::from_micros(now.saturating_sub(oldest.cast_unsigned())));
             }
             DEAD => counts.dead = number,
-            super::standing::WAITING => counts.waiting = number,
+            WAITING => counts.waiting = number,
             _ => counts.running = number,
         }
     }
