@@ -75,3 +75,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The chapter's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/queues-and-schedules.md")]
+struct QueuesAndSchedules;
