@@ -20,6 +20,7 @@ mod retry;
 pub use claim::{ClaimJobs, ClaimedJob, Heartbeat, HeartbeatAnswer, Run, WorkerId};
 pub use finish::{Cause, Finish, JobOutcome, MAX_CAUSE_BYTES, RunOutcome, fenced};
 pub use job::{Enqueued, Idempotency, Job, JobId, JobStart, Unique, UniqueUntil};
+pub(crate) use limits::LAST_START;
 pub use limits::{
     DEFAULT_TTL, JobLimits, MAX_ATTEMPTS, MAX_TTL, MAX_WAIT, MIN_TTL, QueueCapabilities, check_ttl,
 };

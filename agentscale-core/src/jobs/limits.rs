@@ -18,8 +18,8 @@ pub const MAX_ATTEMPTS: u32 = 1_000;
 /// The longest delay, snooze, wait between attempts, time of a run and retention of an outcome: 10 years.
 pub const MAX_WAIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// 9999-12-31T00:00:00Z.
-const LAST_START: u64 = 253_402_214_400_000_000;
+/// 9999-12-31T00:00:00Z, in microseconds since the Unix epoch.
+pub(crate) const LAST_START: u64 = 253_402_214_400_000_000;
 
 /// What a [`JobQueue`](super::JobQueue) can do beyond its promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::jobs::{LAST_START, MAX_WAIT};
 use crate::time::millis;
 use crate::{Error, ErrorKind, Result, Topic};
 
@@ -32,7 +33,7 @@ pub enum Timing {
     },
     /// Every so often.
     Every {
-        /// At least [`MIN_INTERVAL`].
+        /// At least [`MIN_INTERVAL`], at most [`MAX_WAIT`].
         #[serde(with = "millis")]
         interval: Duration,
         /// The first run, from which all others are counted.
@@ -73,6 +74,15 @@ impl Timing {
             Self::Every { interval, .. } if *interval < MIN_INTERVAL => {
                 Err(invalid("interval", "shorter than a second")
                     .with_context("interval", format!("{interval:?}")))
+            }
+            Self::Every { interval, .. } if *interval > MAX_WAIT => {
+                Err(invalid("interval", "longer than ten years"))
+            }
+            Self::Every { anchor_unix_micros, .. } if *anchor_unix_micros > LAST_START => {
+                Err(invalid("anchor_unix_micros", "behind the year 9999"))
+            }
+            Self::Once { at_unix_micros } if *at_unix_micros > LAST_START => {
+                Err(invalid("at_unix_micros", "behind the year 9999"))
             }
             Self::Cron { expression, .. } if expression.len() > MAX_EXPRESSION_BYTES => {
                 Err(invalid("expression", "too long"))

@@ -98,9 +98,11 @@ impl Flusher {
             // Who asks waits for what is there now.
             let mut left = if asks.is_some() { self.buffer.len() } else { usize::MAX };
             loop {
-                left = left.saturating_sub(self.flush_one().await?);
+                let taken = self.flush_one().await?;
+                left = left.saturating_sub(taken);
                 let is_whole = self.buffer.len() >= self.batch.size();
-                if left == 0 || (asks.is_none() && !is_whole) || closing.borrow().is_some() {
+                // What was counted may have been displaced since: then nothing is left to be taken.
+                if left == 0 || taken == 0 || (asks.is_none() && !is_whole) || closing.borrow().is_some() {
                     break;
                 }
             }

@@ -9,6 +9,9 @@ use crate::jobs::JobRetry;
 use crate::schedule::{Expected, MissedRuns, Overlap, PutSchedule, Revision, Timing};
 use crate::{ErrorKind, Priority};
 
+/// In the year 8307.
+const FAR: u64 = 200_000_000_000_000_000;
+
 /// What was stored is read again, every field of it, with the time of the first run.
 pub async fn a_schedule_is_kept_as_it_was_given(harness: &dyn ScheduleStoreHarness) {
     let store = harness.start().await;
@@ -18,7 +21,7 @@ pub async fn a_schedule_is_kept_as_it_was_given(harness: &dyn ScheduleStoreHarne
         .with_overlap(Overlap::Skip);
     full.job = template("\u{0}\u{1}é").with_priority(Priority::Incident).with_retry(retry);
     full.job.timeout = Some(Duration::from_millis(1_500));
-    let interval = Timing::Every { interval: Duration::from_secs(90), anchor_unix_micros: u64::MAX >> 2 };
+    let interval = Timing::Every { interval: Duration::from_secs(90), anchor_unix_micros: FAR };
     let kept = [
         full,
         schedule("interval", interval),
@@ -32,7 +35,7 @@ pub async fn a_schedule_is_kept_as_it_was_given(harness: &dyn ScheduleStoreHarne
         assert_eq!(info.next_run_at.is_none(), matches!(schedule.timing, Timing::Event { .. }));
         assert_eq!((info.is_paused, info.last_fired_at, info.counts.fired), (false, None, 0));
     }
-    assert_eq!(store.get("interval").await.next_run_at, Some(u64::MAX >> 2));
+    assert_eq!(store.get("interval").await.next_run_at, Some(FAR));
     assert_eq!(store.schedules.get(&key("other")).await.expect("it is read"), None);
 }
 
@@ -51,6 +54,12 @@ pub async fn what_cannot_run_is_refused_by_field(harness: &dyn ScheduleStoreHarn
         (Timing::cron("0 0 * * *", ""), "zone"),
         (every(Duration::ZERO), "interval"),
         (every(Duration::from_millis(999)), "interval"),
+        (every(Duration::MAX), "interval"),
+        (
+            Timing::Every { interval: Duration::from_secs(60), anchor_unix_micros: u64::MAX },
+            "anchor_unix_micros",
+        ),
+        (Timing::Once { at_unix_micros: u64::MAX }, "at_unix_micros"),
         (ago(harness, Duration::from_secs(2 * 3_600)), "at_unix_micros"),
     ];
     for (timing, field) in refused {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ const KEPT_SUBJECTS: u64 = 10_000;
 const INCOMING: usize = 65_536;
 
 /// Where NATS is, and who connects.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NatsConnection {
     /// Addresses as `nats://user:password@host:port` or `tls://host:port`, those of one cluster; the first user that is
@@ -92,6 +93,18 @@ impl NatsConnection {
         }
         // The address itself may hold a password.
         self.servers.iter().map(|server| server.parse().map_err(|_| invalid())).collect()
+    }
+}
+
+/// Without users and passwords.
+impl fmt::Debug for NatsConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = |server: &String| server.rsplit('@').next().unwrap_or_default().to_owned();
+        let servers: Vec<_> = self.servers.iter().map(host).collect();
+        f.debug_struct("NatsConnection")
+            .field("servers", &servers)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

@@ -23,11 +23,13 @@ use super::outgoing::{Frame, Outgoing};
 use crate::transport::{Delivery, Inbox};
 use crate::{Error, ErrorKind, Result};
 use attempts::Attempts;
-use says::Says;
+use says::{Delivered, Says};
 pub(super) use stream::Source;
 
 /// How long one question for messages stands.
 const PULL: Duration = Duration::from_secs(30);
+/// Before what a leaving member gives back comes again: its own question for messages has ended by then.
+const LEAVING: Duration = Duration::from_millis(100);
 /// Before a stream that failed is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -90,7 +92,7 @@ impl Durable {
         while let Some(message) = messages.messages.next().await {
             let message = message.map_err(fault(failed))?;
             if self.stopped.load(Ordering::Acquire) {
-                give_back(&self.outgoing, &message, Duration::ZERO);
+                give_back(&self.outgoing, &message);
                 return Ok(());
             }
             self.take(&message, attempts);
@@ -129,7 +131,8 @@ impl Durable {
         if attempt > 1 {
             self.counters.add(&self.counters.redelivered);
         }
-        let says = Says::new(self, attempts, sequence, attempt, delivered, acknowledge, &decoded);
+        let says =
+            Says::new(self, attempts, Delivered { sequence, attempt, delivered, acknowledge }, &decoded);
         let delivery = Delivery::new(decoded).with_acknowledge(Box::new(says), attempt);
         if let Err(refused) = self.inbox.deliver(delivery) {
             self.counters.add(&self.counters.refused);
@@ -152,14 +155,14 @@ struct Fetched {
 impl Drop for Fetched {
     fn drop(&mut self) {
         while let Some(Some(Ok(message))) = self.messages.next().now_or_never() {
-            give_back(&self.outgoing, &message, Duration::ZERO);
+            give_back(&self.outgoing, &message);
         }
     }
 }
 
-fn give_back(outgoing: &Outgoing, message: &jetstream::Message, delay: Duration) {
+fn give_back(outgoing: &Outgoing, message: &jetstream::Message) {
     if let Some(reply) = &message.reply {
-        outgoing.put(Frame::Acknowledge { subject: reply.to_string(), word: nak(delay) });
+        outgoing.put(Frame::Acknowledge { subject: reply.to_string(), word: nak(LEAVING) });
     }
 }
 

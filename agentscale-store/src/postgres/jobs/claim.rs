@@ -22,15 +22,25 @@ pub(super) async fn claim(database: &Database, request: &ClaimJobs) -> Result<Ve
     let mut claimed = take(database, request, limit).await?;
     while claimed.len() < limit && !looked {
         looked = true;
-        if bring(database, &request.queue).await? {
-            claimed.extend(take(database, request, limit - claimed.len()).await?);
+        match more(database, request, limit - claimed.len()).await {
+            Ok(found) => claimed.extend(found),
+            Err(error) if claimed.is_empty() => return Err(error),
+            // What was claimed already is somebody's to run.
+            Err(error) => tracing::warn!(%error, queue = %request.queue, "due jobs could not be looked for"),
         }
     }
     claimed.sort_by_key(|(class, seq, _)| (*class, *seq));
     Ok(claimed.into_iter().map(|(_, _, job)| job).collect())
 }
 
-async fn take(database: &Database, request: &ClaimJobs, limit: usize) -> Result<Vec<(i16, i64, ClaimedJob)>> {
+type Claimed = Vec<(i16, i64, ClaimedJob)>;
+
+/// Jobs that were due or lost.
+async fn more(database: &Database, request: &ClaimJobs, limit: usize) -> Result<Claimed> {
+    if bring(database, &request.queue).await? { take(database, request, limit).await } else { Ok(Vec::new()) }
+}
+
+async fn take(database: &Database, request: &ClaimJobs, limit: usize) -> Result<Claimed> {
     let look = database.marks.look(&request.queue, limit);
     let bound = Bound::new()
         .with(request.queue.as_str())

@@ -84,6 +84,8 @@ pub(super) async fn end(
 ) -> Result<Vec<Option<JobState>>> {
     let mut ended = vec![None; finishes.len()];
     let mut left: Vec<usize> = (0..finishes.len()).collect();
+    // Whoever else locks some of these rows does so in the same order.
+    left.sort_by_key(|at| Place::of(finishes[*at].run).order());
     // A run that is not where it began may have gone home meanwhile.
     for at_home in [false, true] {
         if left.is_empty() {

@@ -17,6 +17,8 @@ use crate::postgres::Bound;
 pub(super) async fn heartbeat(database: &Database, heartbeat: &Heartbeat) -> Result<HeartbeatAnswer> {
     let mut answer = HeartbeatAnswer::default();
     let mut left = heartbeat.runs.clone();
+    // Whoever else locks some of these rows does so in the same order.
+    left.sort_by_key(|run| Place::of(*run).order());
     // A run that is not where it began may have gone home meanwhile.
     for at_home in [false, true] {
         if left.is_empty() {

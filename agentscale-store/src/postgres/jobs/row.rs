@@ -37,6 +37,11 @@ impl Place {
         }
     }
 
+    /// The order in which rows of several runs are locked.
+    pub(super) fn order(self) -> (i16, Uuid) {
+        (self.segment, self.id)
+    }
+
     pub(super) fn run(self) -> Run {
         let counter = self.seq.cast_unsigned() << SEGMENT_BITS | u64::from(self.segment.cast_unsigned());
         Run { id: JobId(self.id), epoch: Epoch { incarnation: 0, counter } }

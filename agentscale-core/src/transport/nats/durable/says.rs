@@ -1,10 +1,11 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::attempts::{Attempts, Failure};
-use super::{Durable, exhausted, nak};
+use super::{Durable, LEAVING, exhausted, nak};
 use crate::transport::Acknowledge;
 use crate::transport::nats::dead::DeadLetter;
 use crate::transport::nats::outgoing::{Frame, Outgoing};
@@ -14,56 +15,61 @@ use crate::{AgentMessage, Error};
 pub(super) struct Says {
     outgoing: Outgoing,
     attempts: Arc<Attempts>,
-    sequence: u64,
-    delivered: u32,
-    attempt: u32,
+    delivered: Delivered,
     max_deliveries: u32,
-    acknowledge: String,
     message: AgentMessage,
+    /// Whether the attachment has ended.
+    stopped: Arc<AtomicBool>,
     settled: bool,
+}
+
+/// Which delivery it is.
+pub(super) struct Delivered {
+    pub(super) sequence: u64,
+    pub(super) attempt: u32,
+    /// By the stream's count.
+    pub(super) delivered: u32,
+    pub(super) acknowledge: String,
 }
 
 impl Says {
     pub(super) fn new(
         durable: &Durable,
         attempts: &Arc<Attempts>,
-        sequence: u64,
-        attempt: u32,
-        delivered: u32,
-        acknowledge: String,
+        delivered: Delivered,
         message: &AgentMessage,
     ) -> Self {
         Self {
             outgoing: durable.outgoing.clone(),
             attempts: attempts.clone(),
-            sequence,
             delivered,
-            attempt,
             max_deliveries: durable.config.max_deliveries,
-            acknowledge,
             message: message.clone(),
+            stopped: durable.stopped.clone(),
             settled: false,
         }
     }
 
     fn say(&self, word: Bytes) {
-        self.outgoing.put(Frame::Acknowledge { subject: self.acknowledge.clone(), word });
+        self.outgoing.put(Frame::Acknowledge { subject: self.delivered.acknowledge.clone(), word });
     }
 
     fn bury(&self, cause: Error) {
-        self.attempts.end(self.sequence);
+        self.attempts.end(self.delivered.sequence);
         self.outgoing.put(Frame::Bury(Box::new(DeadLetter {
             message: self.message.clone(),
             cause,
-            acknowledge: self.acknowledge.clone(),
+            acknowledge: self.delivered.acknowledge.clone(),
         })));
     }
 
     fn fail(&self, reason: &'static str, delay: Duration) {
-        match self.attempts.failed(self.sequence, self.delivered, reason) {
+        let Delivered { sequence, delivered, attempt, .. } = self.delivered;
+        let delay = if self.stopped.load(Ordering::Acquire) { delay.max(LEAVING) } else { delay };
+        match self.attempts.failed(sequence, delivered, reason) {
             Failure::Replaced => {}
-            Failure::Attempt if self.attempt >= self.max_deliveries => {
-                self.bury(exhausted(reason, self.attempt));
+            Failure::Attempt if attempt >= self.max_deliveries => {
+                self.bury(exhausted(reason, attempt));
             }
             Failure::Attempt | Failure::Refused => self.say(nak(delay)),
         }
@@ -73,7 +79,7 @@ impl Says {
 impl Acknowledge for Says {
     fn ack(mut self: Box<Self>) {
         self.settled = true;
-        self.attempts.end(self.sequence);
+        self.attempts.end(self.delivered.sequence);
         self.say(Bytes::from_static(b"+ACK"));
     }
 
@@ -83,7 +89,7 @@ impl Acknowledge for Says {
     }
 
     fn in_progress(&self) {
-        if self.attempts.is_newest(self.sequence, self.delivered) {
+        if self.attempts.is_newest(self.delivered.sequence, self.delivered.delivered) {
             self.say(Bytes::from_static(b"+WPI"));
         }
     }

@@ -36,13 +36,17 @@ async fn number(scene: &Scene, sql: &str) -> i64 {
     row.try_get::<i64, _>(0).expect("a number")
 }
 
+/// The ring has turned since as many jobs came as turn it, and nothing that was left is live.
+const SETTLED: &str = "SELECT (cardinality(live) = 2 AND (SELECT last_value FROM @.jobs_seq) - seq < 100)::int::bigint \
+                       FROM @.jobs_ring";
+
 /// Until all segments but the current one were truncated: that they were left is made long ago.
 async fn settle(scene: &Scene, queue: &PostgresJobQueue) {
     let settled = async {
         loop {
             scene.execute("UPDATE @.jobs_ring SET left_at = array_fill(0::bigint, ARRAY[8])").await;
             assert!(claim(queue, 1).await.is_empty(), "it keeps the ring turning");
-            if number(scene, "SELECT cardinality(live)::bigint FROM @.jobs_ring").await == 2 {
+            if number(scene, SETTLED).await == 1 {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
