@@ -9,6 +9,11 @@
 //!
 //! *Pick-up*: one job is enqueued while the worker waits; what is timed is from the call to the begin of its handler, the
 //! enqueue's own sync included.
+//!
+//! *PostgreSQL* (`-- JOBS ROUNDS HELD_SECONDS`, `--features store-postgres`, the server by `AGENTSCALE_TEST_POSTGRES_URL`,
+//! PgBouncer by `AGENTSCALE_TEST_PGBOUNCER_URL`; `cargo xtask servers -- cargo bench …` starts both): the worker of
+//! `benches/support/queue.rs`, with a call for each finish. *Held*: jobs a second while another connection holds a snapshot
+//! for so many seconds, beside those before.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -24,6 +29,13 @@ use agentscale_core::{JobQueue, Tenant};
 use agentscale_runtime::{JobEnd, JobRun, JobWorker, JobWorkerConfig};
 use agentscale_store::{SqliteJobConfig, SqliteJobQueue};
 use tokio::sync::mpsc;
+
+#[cfg(feature = "store-postgres")]
+#[path = "support/queue_postgres.rs"]
+mod postgres;
+#[cfg(feature = "store-postgres")]
+#[path = "support/queue.rs"]
+mod queue;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -66,6 +78,11 @@ async fn main() -> Result<(), Failure> {
     println!("{:<40}{:>12.0}", "end to end, process, jobs/s", median(|r| r.process));
     println!("{:<40}{:>12.2}  asked <= 10 ms", "pick-up when idle, p50, ms", median(|r| r.pick_up_p50));
     println!("{:<40}{:>12.2}", "pick-up when idle, p99, ms", median(|r| r.pick_up_p99));
+    #[cfg(feature = "store-postgres")]
+    {
+        let held = Duration::from_secs(numbers.get(2).copied().unwrap_or(0) as u64);
+        postgres::run(jobs, rounds, held).await?;
+    }
     Ok(())
 }
 
