@@ -6,12 +6,13 @@ use agentscale_core::jobs::{
     Cause, DeadJob, DeadJobCursor, DeadJobPage, DeadJobQuery, Heartbeat, HeartbeatAnswer, JobId, JobInfo,
     JobState, Maintained, QueueCounts, QueueName, RecordedJob, Run, WorkerId,
 };
-use agentscale_core::{Error, ErrorKind, IdempotencyKey, Result, Tenant};
+use agentscale_core::{Error, IdempotencyKey, Result, Tenant};
 use uuid::Uuid;
 
 use super::claim::lose;
 use super::row::{Columns, Place, Stored, corrupt, micros, outcome as decoded, state};
 use super::shared::Database;
+use crate::jobs::not_found;
 use crate::postgres::Bound;
 
 pub(super) async fn heartbeat(database: &Database, heartbeat: &Heartbeat) -> Result<HeartbeatAnswer> {
@@ -165,8 +166,4 @@ pub(super) async fn maintain(database: &Database, limit: usize) -> Result<Mainta
 
 fn named(tenant: &Tenant, ids: &[JobId]) -> Bound {
     Bound::new().with(tenant.as_str()).with(ids.iter().map(|id| id.0).collect::<Vec<_>>())
-}
-
-fn not_found(operation: &'static str, id: JobId) -> Error {
-    Error::new(ErrorKind::NotFound, operation).with_context("job", id)
 }
